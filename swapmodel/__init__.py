@@ -1,0 +1,1 @@
+"""swapmodel: the Linux swap subsystem as step graphs, and every interleaving of them."""

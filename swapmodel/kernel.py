@@ -1,0 +1,148 @@
+"""link(): a version of the kernel, a fix over it, and one scenario's memory become functions that can run.
+
+As livepatch does, a version or a fix is a set of functions that replace others of the same name. Every function is rebuilt
+over a fresh namespace, so that nothing leaks from one kernel, or notebook cell, into another.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import inspect
+import types
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from . import machine, mm
+from .lint import lint, stores
+from .machine import Global, Memory
+from .program import KernelError
+
+Replacements = Mapping[str, Callable[..., Any]]
+
+
+class Kernel:
+    """A named set of replacements over the base, v6.8. `source` says where each came from."""
+
+    def __init__(self, name: str, title: str, replaces: Replacements | None = None, source: str = ""):
+        self.name, self.title, self.replaces, self.source = name, title, dict(replaces or {}), source
+
+    def __repr__(self) -> str:
+        return f"<kernel {self.name}>"
+
+
+@functools.cache
+def base() -> dict[str, Any]:
+    """Every name that kernel code can use: operations, constants and the functions of mm/, v6.8."""
+    space = {name: getattr(machine, name) for name in machine.__all__}
+    for module in mm.files():
+        for name, value in vars(module).items():
+            if not name.endswith("__") and not isinstance(value, types.ModuleType):
+                space[name] = value
+    return space
+
+
+def kernel_functions() -> dict[str, Callable[..., Any]]:
+    """The kernel's own functions by name: what a fix may replace."""
+    return {n: f for n, f in base().items() if inspect.isgeneratorfunction(f)}
+
+
+def declared_globals() -> dict[str, Global]:
+    return {n: g for n, g in base().items() if isinstance(g, Global)}
+
+
+def link(
+    memory: Memory, kernel: Kernel, fix: Replacements | None = None, parameters: Mapping[str, Any] | None = None
+) -> types.SimpleNamespace:
+    """The functions of `kernel` with `fix` over it, bound to the globals of `memory`.
+
+    `parameters` are constants of this build (SWAPFILE_CLUSTER, ...). Raises KernelError for a function the machine can't run."""
+    replaced = {**kernel.replaces, **(fix or {})}
+    preempt = {"cond_resched": f"cond_resched_{memory.preempt}", "syscall": f"syscall_{memory.preempt}"}
+    space: dict[str, Any] = dict(base())
+    space.update({name: space[target] for name, target in preempt.items()})
+    space.update(parameters or {})
+    space.update(replaced)
+    for name, function in replaced.items():
+        if not getattr(function, "is_operation", False):
+            _check(name, function, space)
+    space.update(memory.symbols)
+    for name, value in list(space.items()):
+        if isinstance(value, types.FunctionType) and not getattr(value, "is_operation", False):
+            space[name] = _rebuild(value, space)
+    return types.SimpleNamespace(**space)
+
+
+def _rebuild(function: types.FunctionType, space: dict[str, Any]) -> types.FunctionType:
+    again = types.FunctionType(function.__code__, space, function.__name__, function.__defaults__, function.__closure__)
+    again.__kwdefaults__ = function.__kwdefaults__
+    return again
+
+
+def _check(name: str, function: Callable[..., Any], space: dict[str, Any]) -> None:
+    if not inspect.isgeneratorfunction(function):
+        raise KernelError(f"{name}() has no yield: a kernel function yields its operations and calls others with `yield from`")
+    original = kernel_functions().get(name)
+    if original is not None:
+        mine, theirs = _arity(function), _arity(original)
+        if mine != theirs:
+            raise KernelError(f"{name}() takes {mine} arguments, but the kernel calls it with {theirs}")
+    lint(function, space)
+
+
+def _arity(function: Callable[..., Any]) -> int:
+    return len([p for p in inspect.signature(function).parameters.values() if p.default is p.empty])
+
+
+WAITS = {"start_poll_synchronize_rcu", "percpu_ref_kill"}  # operations that begin a grace period
+
+
+def named_by(space: types.SimpleNamespace, function: str) -> set[str]:
+    """Every name that `function`, and all it can call, uses: what its thread can ever reach."""
+    names: set[str] = set()
+    pending = [function]
+    while pending:
+        value = getattr(space, pending.pop(), None)
+        if isinstance(value, types.FunctionType) and not getattr(value, "is_operation", False):
+            new = set(value.__code__.co_names) - names
+            names |= new
+            pending += new
+    return names
+
+
+def tell_owners(memory: Memory, space: types.SimpleNamespace, functions: list[str], fix: Replacements) -> None:
+    """Marks the words that only one thread names or writes, and who waits for whose RCU sections. A fix that reaches words
+    in a way that can't be seen leaves everything unmarked."""
+    stored: dict[str, set[str]] = {}
+    for name, function in fix.items():
+        if getattr(function, "is_operation", False):
+            continue
+        members = None if LOOK_UPS & set(function.__code__.co_names) else stores(function)
+        if members is None:
+            return
+        for member in members:
+            stored.setdefault(member, set()).add(name)
+    names = [named_by(space, "syscall") | named_by(space, f) | {f} for f in functions]
+    memory.own(names, {t for t, named in enumerate(names) if named & WAITS}, stored)
+
+
+LOOK_UPS = {"getattr", "vars", "eval", "exec"}  # reach members by a name made at run time
+
+
+def source_hash(space: types.SimpleNamespace) -> str:
+    """A hash of all the code of a linked kernel: a trace recorded with another kernel is refused, not shown wrong."""
+    digest = hashlib.sha256()
+    for name, value in sorted(vars(space).items()):
+        if isinstance(value, types.FunctionType):
+            code = value.__code__
+            constants = [c for c in code.co_consts if not hasattr(c, "co_code")]
+            digest.update(repr((name, code.co_names, code.co_varnames, constants)).encode())
+            digest.update(_portable(code))
+    return digest.hexdigest()[:16]
+
+
+def _portable(code: types.CodeType) -> bytes:
+    try:
+        return inspect.getsource(code).encode()
+    except (OSError, TypeError):
+        return code.co_code

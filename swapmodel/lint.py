@@ -1,0 +1,164 @@
+"""The lint: what makes a kernel function mean something else than it says, found before it runs.
+
+Each rule stands for a mistake that silently merged different states, or silently did nothing, in a prototype.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import textwrap
+import types
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from .program import KernelError, short_file
+
+PLAIN = (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Expr, ast.Return)
+UNCHANGING = (int, str, bytes, bool, float, tuple, frozenset, type(None), types.FunctionType, types.ModuleType)
+
+
+def lint(function: Callable[..., Any], space: dict[str, Any]) -> None:
+    """Raises KernelError with `file:line: function(): why` for the first mistake in `function`.
+
+    `space` are the names it will be linked with: it tells kernel functions and operations from plain helpers."""
+    for line, why in _problems(function, space):
+        file = short_file(function.__code__.co_filename)
+        raise KernelError(f"{file}:{line}: {function.__name__}(): {why}")
+
+
+def _problems(function: Callable[..., Any], space: dict[str, Any]) -> Iterator[tuple[int, str]]:
+    code = function.__code__
+    first = code.co_firstlineno
+    for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=False):
+        if not isinstance(cell.cell_contents, UNCHANGING):
+            yield first, f"it closes over {name}, which can change: pass it as an argument"
+    if function.__defaults__ and any(isinstance(d, (list, dict, set)) for d in function.__defaults__):
+        yield first, "a default argument can change: use a tuple"
+    try:
+        source = textwrap.dedent(inspect.getsource(function))
+    except (OSError, TypeError):
+        yield first, "its source can't be found: define it in a file or a notebook cell"
+        return
+    tree = ast.parse(source).body[0]
+    if not isinstance(tree, ast.FunctionDef):
+        yield first, "a kernel function is a plain `def` with `yield`"
+        return
+    for statement in _statements(tree):
+        for why in _statement(statement, space):
+            yield first + statement.lineno - tree_line(tree), why
+
+
+def tree_line(tree: ast.FunctionDef) -> int:
+    return min([tree.lineno] + [d.lineno for d in tree.decorator_list])
+
+
+def _statements(tree: ast.stmt) -> Iterator[ast.stmt]:
+    """The statements that can run, in order; what follows a `return` in its block can't."""
+    for block in ("body", "orelse", "finalbody", "handlers", "cases"):
+        for statement in getattr(tree, block, []):
+            yield statement
+            if not isinstance(statement, (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)):
+                yield from _statements(statement)
+            if isinstance(statement, ast.Return):
+                break
+
+
+def _own(statement: ast.stmt) -> list[ast.AST]:
+    """The expressions of the statement itself, without the statements inside it."""
+    found: list[ast.AST] = []
+    pending: list[ast.AST] = [
+        child for child in ast.iter_child_nodes(statement) if not isinstance(child, (ast.stmt, ast.ExceptHandler))
+    ]
+    while pending:
+        node = pending.pop()
+        found.append(node)
+        if not isinstance(node, (ast.Lambda, ast.GeneratorExp, ast.ListComp, ast.SetComp, ast.DictComp)):
+            pending.extend(ast.iter_child_nodes(node))
+    return found
+
+
+def _statement(statement: ast.stmt, space: dict[str, Any]) -> Iterator[str]:
+    if isinstance(statement, (ast.Try, ast.With, ast.AsyncWith, ast.AsyncFor)):
+        yield "kernel code has no try and no with: the explorer can't see through them"
+    if isinstance(statement, (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)):
+        yield f"{statement.name} is defined inside: define it beside the function"
+    if isinstance(statement, (ast.Global, ast.Nonlocal)):
+        yield "it changes a Python variable behind the machine's back: shared memory is words"
+    if isinstance(statement, ast.For) and not _is_range(statement.iter):
+        yield "`for` runs only over range(): other iterators have a position that can't be compared"
+    nodes = _own(statement)
+    yields = [n for n in nodes if isinstance(n, (ast.Yield, ast.YieldFrom))]
+    if len(yields) > 1:
+        yield "two yields in one statement: the first value would hide on the value stack; use two statements"
+    for node in yields:
+        if not _first_thing(statement, node):
+            yield "the yield is not the first thing this statement evaluates: give its value a name on a line before"
+        if isinstance(node, ast.Yield) and not isinstance(node.value, ast.Call):
+            yield "it yields something that is not an operation"
+    for node in nodes:
+        yield from _call(node, yields, space)
+
+
+def _call(node: ast.AST, yields: list[Any], space: dict[str, Any]) -> Iterator[str]:
+    if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
+        return
+    name = node.func.id
+    called = space.get(name)
+    inside = next((y for y in yields if y.value is node), None)
+    if inspect.isgeneratorfunction(called) and not isinstance(inside, ast.YieldFrom):
+        yield f"{name}() is a kernel function: write `yield from {name}(...)`, or nothing happens"
+    if getattr(called, "is_operation", False) and not isinstance(inside, ast.Yield):
+        yield f"{name}() is an operation: write `yield {name}(...)`, or nothing happens"
+
+
+def _is_range(node: ast.expr) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "range"
+
+
+def _first_thing(statement: ast.stmt, node: ast.expr) -> bool:
+    """Nothing is evaluated before the yield, so nothing of the expression waits on the value stack."""
+    value: Any
+    if isinstance(statement, PLAIN):
+        if isinstance(statement, ast.AugAssign):
+            return False
+        value = statement.value
+    elif isinstance(statement, (ast.If, ast.While)):
+        value = statement.test
+    else:
+        return False
+    while value is not node:
+        if isinstance(value, ast.UnaryOp):
+            value = value.operand
+        elif isinstance(value, (ast.Compare, ast.BinOp)):
+            value = value.left
+        elif isinstance(value, ast.BoolOp):
+            value = value.values[0]
+        else:
+            return False
+    return True
+
+
+STORES = {"WRITE_ONCE", "write", "memset", "xchg", "cmpxchg", "atomic_dec_and_test", "atomic_inc_not_zero"}
+STORES_SECOND = {"atomic_add", "atomic_sub_and_test"}  # the address is their second argument
+
+
+def stores(function: Callable[..., Any]) -> set[str] | None:
+    """The members and globals that a kernel function stores to, by name; None if it stores through a variable."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in STORES | STORES_SECOND:
+            target: ast.AST | None = node.args[node.func.id in STORES_SECOND]
+            element = isinstance(target, ast.Subscript)
+            while isinstance(target, ast.Subscript):
+                target = target.value
+            if isinstance(target, ast.Attribute):
+                found.add(target.attr)
+            elif isinstance(target, ast.Name) and target.id not in function.__code__.co_varnames:
+                found.add(target.id)
+            elif element:  # of an array that a local points to, perhaps one that the function names
+                found |= set(function.__code__.co_names)
+            elif not (isinstance(target, ast.Call) and isinstance(target.func, ast.Name) and target.func.id == "xa_slot"):
+                return None
+    return found

@@ -1,0 +1,75 @@
+"""The scheduler's edge: schedule points, sleeping, entering and leaving the kernel.
+
+Who runs next is the explorer's choice at every step. What depends on `preempt` is only when a thread is an RCU reader:
+under "none" all kernel code is, between one schedule point and the next.
+"""
+
+from .operation import BLOCKED, INVISIBLE, KERNEL, Cpu, may_sleep, operation
+
+
+@operation()
+@may_sleep
+def schedule_timeout_uninterruptible(cpu: Cpu, jiffies: int):
+    """schedule_timeout_uninterruptible(n): sleeps. How long does not matter: any other thread may run meanwhile."""
+    cpu.quiescent_state()
+
+
+@operation(blocks=True)
+@may_sleep
+def wait_var_event(cpu: Cpu, p, value):
+    """wait_var_event(): sleeps until the word equals `value`. One step: the test that succeeds."""
+    return None if cpu.load(p) == value else BLOCKED
+
+
+@operation()
+@may_sleep
+def schedule_point(cpu: Cpu):
+    """The schedule() inside cond_resched(): a quiescent state. Taken always under preempt="none": a cond_resched() that
+    does not reschedule only makes grace periods longer, which the scheduler can do anyway."""
+    cpu.quiescent_state()
+
+
+@operation()
+def enter_from_user_mode(cpu: Cpu):
+    """enter_from_user_mode(): the system call begins. Under preempt="none" the thread is an RCU reader from here on."""
+    cpu.enter(KERNEL)
+
+
+@operation()
+def exit_to_user_mode(cpu: Cpu):
+    """exit_to_user_mode(), or the last schedule() of an exiting task: a quiescent state."""
+    word = cpu.memory.context[cpu.me]
+    cpu.raw_store(word, cpu.raw_load(word) - KERNEL)
+    cpu.quiescent_state()
+
+
+@operation(moves=INVISIBLE)
+def raw_cpu_ptr(cpu: Cpu, per_cpu):
+    """raw_cpu_ptr(&per_cpu): this CPU's element. Every thread has a CPU of its own; a task that migrates afterwards goes
+    on with the pointer it has, as in the kernel."""
+    return per_cpu[cpu.me]
+
+
+def cond_resched_none():
+    """cond_resched() where the kernel is not preemptible: a schedule point."""
+    yield schedule_point()
+
+
+def cond_resched_full():
+    """cond_resched() where the kernel is preemptible: nothing, the task may be preempted anyway."""
+    return
+    yield
+
+
+def syscall_none(function, *arguments):
+    """A system call from user mode and back, where kernel code is not preempted."""
+    yield enter_from_user_mode()
+    result = yield from function(*arguments)
+    yield exit_to_user_mode()
+    return result
+
+
+def syscall_full(function, *arguments):
+    """A system call in a preemptible kernel: entering and leaving it can't be told from being preempted."""
+    result = yield from function(*arguments)
+    return result

@@ -1,0 +1,40 @@
+"""mm/filemap.c, v6.8: the lockless lookup of a folio in an XArray, and dropping the reference it returns."""
+
+from __future__ import annotations
+
+from ..machine import (
+    NULL,
+    READ_ONCE,
+    atomic_dec_and_test,
+    atomic_inc_not_zero,
+    free_unref_folio,
+    rcu_read_lock,
+    rcu_read_unlock,
+)
+from .swapops import xa_is_value, xa_slot
+
+
+def filemap_get_folio(mapping, index):
+    """mm/filemap.c, v6.8: filemap_get_folio() and filemap_get_entry(). The folio with a reference, or NULL. The slot is
+    read again after the reference was taken, because the folio may have been freed and reused in between."""
+    yield rcu_read_lock()
+    folio = NULL
+    found = yield READ_ONCE(xa_slot(mapping, index))
+    while found and not xa_is_value(found):
+        taken = yield atomic_inc_not_zero(found.refcount)
+        again = yield READ_ONCE(xa_slot(mapping, index))
+        if taken and again is found:
+            folio = found
+            break
+        if taken:
+            yield from folio_put(found)
+        found = again
+    yield rcu_read_unlock()
+    return folio
+
+
+def folio_put(folio):
+    """include/linux/mm.h, v6.8. Drops a reference; the last one frees the folio."""
+    last = yield atomic_dec_and_test(folio.refcount)
+    if last:
+        yield free_unref_folio(folio)

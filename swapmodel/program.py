@@ -1,0 +1,239 @@
+"""A generator becomes a graph of steps: each distinct local state is run once, and then known.
+
+A step is (operation, frames). frames holds, for every generator of the `yield from` chain: the code, where it stands, the
+locals that can still be read, and the value stack. Two histories that lead to equal steps behave alike from there on.
+"""
+
+from __future__ import annotations
+
+import functools
+import gc
+import sys
+from collections.abc import Callable, Generator
+from types import CodeType, FrameType
+from typing import Any, NamedTuple
+
+from .liveness import live_locals
+from .machine import Memory, Operation, Violation
+
+LINES_BETWEEN_STEPS = 20_000  # a kernel function that runs longer without yielding never will
+STEPS_OF_A_THREAD = 60_000
+
+
+class KernelError(Exception):
+    """A kernel function (most often a reader's fix) is not one the machine can run. The message says where and why."""
+
+
+class Frame(tuple):
+    """(function, file, line): one level of the kernel's call stack, as people see it."""
+
+    __slots__ = ()
+    function = property(lambda self: self[0])
+    file = property(lambda self: self[1])
+    line = property(lambda self: self[2])
+
+
+class Step:
+    """Where a thread stands: the operation it is about to take. `operation` is None once it has returned."""
+
+    __slots__ = ("came", "generator", "index", "levels", "next", "operation", "stack")
+
+    def __init__(
+        self,
+        index: int,
+        operation: Operation | None,
+        stack: tuple[Frame, ...],
+        came: tuple[Step, Any] | None,
+        generator: Generator[Operation, Any, Any] | None,
+    ):
+        self.index, self.operation, self.stack, self.came, self.generator = index, operation, stack, came, generator
+        self.next: dict[Any, Step] = {}
+        self.levels: tuple[Level, ...] = ()  # of `generator`, to be reused for the step after this
+
+
+class Program:
+    """One thread's graph of steps, grown as the explorer asks for it."""
+
+    def __init__(self, name: str, start: Callable[[], Generator[Operation, Any, Any]]):
+        self.name, self._start = name, start
+        self.steps: list[Step | None] = [None]  # indices begin at 1
+        self._known: dict[Any, Step] = {}
+        self.lines: set[tuple[CodeType, int]] = set()  # every line of kernel code that ran
+        self.first = self._advance(start(), None, None)
+
+    def after(self, step: Step, value: Any) -> Step:
+        """The step that follows when the operation of `step` returned `value`."""
+        known = step.next.get(value)
+        if known is None:
+            known = step.next[value] = self._advance(self._revive(step), (step, value), value)
+        return known
+
+    def _revive(self, step: Step) -> Generator[Operation, Any, Any]:
+        """A generator that stands at `step`: the one that was left there, or a new one run through the same history."""
+        if step.generator is not None:
+            generator, step.generator = step.generator, None
+            return generator
+        step.levels = ()
+        history = []
+        while step.came is not None:
+            step, value = step.came
+            history.append(value)
+        generator = self._start()
+        next(generator)
+        for value in reversed(history):
+            generator.send(value)
+        return generator
+
+    def _advance(self, generator: Any, came: tuple[Step, Any] | None, value: Any) -> Step:
+        watch = Watch(self.lines)
+        try:
+            with watch:
+                yielded = generator.send(value)
+        except StopIteration:
+            return self._step(("returned",), None, (), came, None)
+        except KernelError:
+            raise
+        except Exception as error:
+            raise KernelError(f"{_where(error)}: {type(error).__name__}: {error}") from error
+        levels = _levels(generator, came[0].levels if came else ())
+        stack = tuple(level.frame for level in levels)
+        if not isinstance(yielded, Operation):
+            raise KernelError(f"{_at(stack)}: yields {yielded!r}, which is not an operation")
+        key = (yielded, *(level.key for level in levels))
+        try:
+            hash(key)
+        except TypeError as error:
+            raise KernelError(
+                f"{_at(stack)}: a local variable holds something that can change ({error}): use a tuple"
+            ) from None
+        step = self._step(key, yielded, stack, came, generator)
+        if step.generator is generator:
+            step.levels = levels
+        return step
+
+    def _step(self, key: Any, operation: Any, stack: Any, came: Any, generator: Any) -> Step:
+        step = self._known.get(key)
+        if step is None:
+            if len(self.steps) > STEPS_OF_A_THREAD:
+                raise KernelError(f"{_at(stack)}: more than {STEPS_OF_A_THREAD} different steps: a loop without end?")
+            step = self._known[key] = Step(len(self.steps), operation, stack, came, generator)
+            self.steps.append(step)
+        return step
+
+
+class Watch:
+    """Notes the lines that run between two steps, and stops a loop that never yields."""
+
+    def __init__(self, lines: set[tuple[CodeType, int]]):
+        self._lines, self._left = lines, LINES_BETWEEN_STEPS
+
+    def __enter__(self) -> None:
+        self._before = sys.gettrace()
+        sys.settrace(self._call)
+
+    def __exit__(self, *exception: object) -> None:
+        sys.settrace(self._before)
+
+    def _call(self, frame: FrameType, event: str, argument: Any) -> Any:
+        return self._line if frame.f_code.co_flags & 0x20 else None  # generators only
+
+    def _line(self, frame: FrameType, event: str, argument: Any) -> Any:
+        if event == "line":
+            self._lines.add((frame.f_code, frame.f_lineno))
+            self._left -= 1
+            if not self._left:
+                name, file = frame.f_code.co_name, short_file(frame.f_code.co_filename)
+                raise KernelError(f"{file}:{frame.f_lineno}: {name}() runs on without yielding a step: a loop without end?")
+        return self._line
+
+
+class Level(NamedTuple):
+    """One generator of a suspended chain: its part of the key, and of the call stack that people see."""
+
+    generator: Any
+    inner: Any
+    key: tuple[Any, ...]
+    frame: Frame
+
+
+def _levels(generator: Any, before: tuple[Level, ...]) -> tuple[Level, ...]:
+    """The levels of a suspended generator, outermost first. The outermost is held by the caller: dropping it would close the
+    inner ones. A level whose inner generator is still the same has not run since `before`."""
+    levels = []
+    while generator is not None and hasattr(generator, "gi_frame"):
+        inner = generator.gi_yieldfrom
+        known = before[len(levels)] if len(levels) < len(before) else None
+        if known is not None and inner is not None and known.generator is generator and known.inner is inner:
+            levels.append(known)
+        else:
+            levels.append(_level(generator, inner))
+        generator = inner
+    return tuple(levels)
+
+
+def _level(generator: Any, inner: Any) -> Level:
+    frame = generator.gi_frame
+    code, values = frame.f_code, dict(frame.f_locals)
+    live = live_locals(code).get(frame.f_lasti, tuple(values))
+    alive = tuple((name, values[name]) for name in live if name in values)
+    key = (id(code), frame.f_lasti, alive, _value_stack(generator, code, len(values)))
+    return Level(generator, inner, key, Frame((code.co_name, short_file(code.co_filename), frame.f_lineno)))
+
+
+def _value_stack(generator: Any, code: CodeType, locals_bound: int) -> tuple[Any, ...]:
+    """What lies on the value stack of a suspended generator: half-evaluated expressions and loop iterators.
+
+    CPython 3.11 to 3.13 visit the code object, then the bound locals, then the stack (Objects/frameobject.c)."""
+    referents = gc.get_referents(generator)
+    last_code = max(i for i, r in enumerate(referents) if r is code)
+    return tuple(_comparable(r) for r in referents[last_code + 1 + locals_bound :])
+
+
+def _comparable(value: Any) -> Any:
+    if type(value) is type(iter(range(0))):
+        _, arguments, position = value.__reduce__()  # the position is all that distinguishes two iterators of one loop
+        return ("range_iterator", arguments, position)
+    if hasattr(value, "gi_frame"):
+        return "yield from"  # its own frame follows
+    return value
+
+
+@functools.cache
+def short_file(filename: str) -> str:
+    """The file as people should see it: from swapmodel/ on, the bare name elsewhere, `<cell>` for a notebook cell."""
+    path = filename.replace("\\", "/")
+    if "ipykernel_" in path or path.startswith("<"):
+        return "<cell>"
+    _, found, rest = path.rpartition("/swapmodel/")
+    return rest if found else path.rpartition("/")[2]
+
+
+def _at(stack: tuple[Frame, ...]) -> str:
+    if not stack:
+        return "the program"
+    function, file, line = stack[-1]
+    return f"{file}:{line}: {function}()"
+
+
+def _where(error: BaseException) -> str:
+    """The last kernel function that an exception passed through."""
+    place, traceback = "the program", error.__traceback__
+    while traceback is not None:
+        code = traceback.tb_frame.f_code
+        if code.co_flags & 0x20 or place == "the program":
+            place = f"{short_file(code.co_filename)}:{traceback.tb_lineno}: {code.co_name}()"
+        traceback = traceback.tb_next
+    return place
+
+
+class System:
+    """What the explorer explores: initial words, one program per thread, and what must never hold of the words."""
+
+    def __init__(
+        self,
+        memory: Memory,
+        programs: list[Program],
+        oracles: tuple[Callable[[tuple[Any, ...]], Violation | None], ...] = (),
+    ):
+        self.memory, self.programs, self.oracles = memory, programs, oracles
+        self.words = tuple(memory.words)
