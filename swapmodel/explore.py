@@ -7,7 +7,6 @@ at. What a thread's next step does depends on (memory, step) alone, so it is com
 from __future__ import annotations
 
 import gc
-import heapq
 import itertools
 import operator
 import time
@@ -20,6 +19,7 @@ from .program import System
 
 BITS = 16
 CHUNK = 1024  # states between two looks at the clock
+PROBE = 100_000  # pairs of (state, last thread) looked at for a violation with few switches before the full search
 LONGEST_MOVE = 10_000  # steps; a longer one goes round in circles
 
 
@@ -45,7 +45,7 @@ class Outcome:
         self.schedule: list[int] = []
         self.states = self.transitions = self.depth = 0
         self.seconds = 0.0
-        self.bytes_per_state = 0.0
+        self.reduced = False
 
 
 class Budget:
@@ -253,10 +253,12 @@ def explore(
     finish: bool = True,
     reduce: bool = True,
     shortest: str = "steps",
+    hunt: bool = False,
 ) -> tuple[Outcome, Space]:
     """Breadth-first search through all interleavings until a violation.
 
-    The schedule found has the fewest "steps", or the fewest context "switches" and then steps, as `shortest` says. `finish`
+    The schedule found has the fewest "steps", or the fewest context "switches" and then steps, as `shortest` says. `hunt`
+    looks for it at once, which is faster where there is one. `finish`
     also demands that from every state every thread can still return (else: deadlock or livelock). `reduce` explores moves
     in place of single steps (see Space)."""
     budget = budget or Budget()
@@ -264,9 +266,9 @@ def explore(
     collecting = gc.isenabled()
     gc.disable()  # millions of integers and no cycles
     try:
-        outcome, space = _explore(system, budget, finish, reduce, shortest)
+        outcome, space = _explore(system, budget, finish, reduce, shortest, hunt)
     except NotReducible:
-        outcome, space = _explore(system, budget, finish, False, shortest)
+        outcome, space = _explore(system, budget, finish, False, shortest, hunt)
     finally:
         if collecting:
             gc.enable()
@@ -274,23 +276,38 @@ def explore(
     return outcome, space
 
 
-def _explore(system: System, budget: Budget, finish: bool, reduce: bool, shortest: str) -> tuple[Outcome, Space]:
-    space, outcome = Space(system, reduce), Outcome()
+def _explore(system: System, budget: Budget, finish: bool, reduce: bool, shortest: str, hunt: bool) -> tuple[Outcome, Space]:
+    outcome = Outcome()
+    outcome.reduced = reduce
+    if hunt and _hunt(Space(system, reduce, early=False), outcome, shortest):
+        return outcome, Space(system, reduce)
+    space = Space(system, reduce)
     search = _Search(space, budget, outcome)
     search.run()
     if finish and outcome.verdict == "holds":
         search.demand_finish()
-    if outcome.verdict == "violated" and outcome.violation and outcome.violation.kind != "livelock":
-        best = _shortest(Space(system, reduce, early=False) if reduce else space, budget, outcome, shortest)
-        if best is not None:
-            outcome.schedule, outcome.violation = best
+    if outcome.violation is not None and outcome.violation.kind != "livelock":
+        _hunt(Space(system, reduce, early=False), outcome, shortest)
     return outcome, space
 
 
-def _shortest(space: Space, budget: Budget, outcome: Outcome, shortest: str) -> tuple[list[int], Violation] | None:
+def _hunt(space: Space, outcome: Outcome, shortest: str) -> bool:
+    """Looks for the shortest counterexample. Moves differ in length and may have needless releases: the path with the fewest
+    moves need not be the one with the fewest steps, or switches."""
+    found: tuple[list[int], Violation, int] | None
     if shortest == "switches":
-        return fewest_switches(space, budget)
-    return fewest_steps(space, len(outcome.schedule)) if space.reduce else None
+        found = fewest_switches(space, Budget(max_states=PROBE))
+    else:
+        found = fewest_steps(space)
+        again = found and fewest_switches(space, Budget(max_states=PROBE), [found[0].count(t) for t in space.threads])
+        if found and again and len(again[0]) == len(found[0]):
+            found = (again[0], again[1], found[2])  # as few steps, fewer context switches
+    if found is None:
+        return False
+    outcome.schedule, outcome.violation = found[0], found[1]
+    outcome.states = outcome.states or found[2]
+    outcome.verdict = "violated"
+    return True
 
 
 class _Search:
@@ -430,40 +447,44 @@ def _deadlock(space: Space, state: int) -> Violation:
     return Violation("deadlock", "nobody can go on: " + ", ".join(waits))
 
 
-def fewest_steps(space: Space, known: int) -> tuple[list[int], Violation] | None:
-    """The violating schedule with the fewest steps, if it has fewer than `known`: moves cost what they have steps."""
-    rows, masks, shift, difference, length = space.rows, space.masks, space.shift, space.difference, space.length
+def fewest_steps(space: Space, budget: Budget | None = None) -> tuple[list[int], Violation, int] | None:
+    """The violating schedule with the fewest steps, and how many states were visited: moves cost what they have steps. None
+    when the budget ends first, or when there is no violation."""
+    budget = budget or Budget()
+    rows, masks, shift, length = space.rows, space.masks, space.shift, space.length
     best = {space.initial: 0}
     came: dict[int, tuple[int, int]] = {}
     buckets: dict[int, list[int]] = {0: [space.initial]}
     found: tuple[int, int, Found] | None = None  # total steps, state, what happens there
-    for cost in range(known):
-        if found and found[0] <= cost:
+    while buckets:
+        cost = min(buckets)
+        if (found and found[0] <= cost) or budget.spent(len(best), cost):
             break
-        for state in buckets.pop(cost, ()):
+        for state in buckets.pop(cost):
             if best[state] != cost:
                 continue
-            row, enabled = rows[state >> shift], False
+            row, stuck = rows[state >> shift], True
             for t, mask in enumerate(masks):
                 change = row.get(state & mask)
                 if change is None:
                     try:
-                        change = difference(state, t)
+                        change = space.difference(state, t)
                     except Found as end:
                         if found is None or cost + end.taken < found[0]:
                             found = (cost + end.taken, state, end)
-                        enabled = True
+                        stuck = False
                         continue
                 if change:
-                    enabled, new, total = True, state + change, cost + length(state, t)
-                    if best.get(new, known) > total:
+                    stuck, new, total = False, state + change, cost + length(state, t)
+                    if new not in best or best[new] > total:
                         best[new], came[new] = total, (state, t)
                         buckets.setdefault(total, []).append(new)
-            if not enabled and found is None and not space.is_final(state):
+            if stuck and found is None and not space.is_final(state):
                 found = (cost, state, Found(0, _deadlock(space, state), 0))
-    if found is None or found[0] >= known:
+    if found is None:
         return None
-    return _back(space, came, found[1]) + [found[2].thread] * found[2].taken, found[2].violation
+    _, state, end = found
+    return _back(space, came, state) + [end.thread] * end.taken, end.violation, len(best)
 
 
 def _back(space: Space, came: dict[int, tuple[int, int]], state: int) -> list[int]:
@@ -474,37 +495,60 @@ def _back(space: Space, came: dict[int, tuple[int, int]], state: int) -> list[in
     return [t for t, steps in reversed(moves) for _ in range(steps)]
 
 
-def fewest_switches(space: Space, budget: Budget | None = None) -> tuple[list[int], Violation] | None:
-    """The violating schedule with the fewest context switches and, among those, the fewest steps. None when the budget
-    ends first, or when there is none."""
-    budget = budget or Budget()
-    queue: list[tuple[int, int, int, int, int]] = [(0, 0, 0, space.initial, -1)]  # switches, steps, node, state, last
-    came: list[tuple[int, int, int]] = [(-1, -1, 0)]  # node before, thread, steps
+def fewest_switches(
+    space: Space, budget: Budget | None = None, limits: list[int] | None = None
+) -> tuple[list[int], Violation, int] | None:
+    """The violating schedule with the fewest context switches and, among those, the fewest steps; and how many (state, last
+    thread) pairs were visited. None when the budget ends first, or when there is no violation. `limits`: how many steps each
+    thread may take."""
+    budget, threads = budget or Budget(), len(space.threads)
+    taken: list[tuple[int, ...]] = [tuple(limits or ())]  # node -> steps that each thread has left
+    came: list[tuple[int, int, int]] = [(0, -1, 0)]  # node before, thread, steps
     ends: dict[int, Violation] = {}
-    done: set[tuple[int, int]] = set()
-    while queue:
-        switches, cost, node, state, last = heapq.heappop(queue)
-        if node in ends:
-            return _path(came, node), ends[node]
-        if (state, last) in done:
-            continue
-        done.add((state, last))
-        if not len(done) % CHUNK and budget.spent(len(done), switches):
-            return None
-        enabled = False
-        for t in space.threads:
-            try:
-                change, steps = space.difference(state, t), space.length(state, t)
-            except Found as found:
-                ends[len(came)], change, steps = found.violation, -1, found.taken
-            if change:
-                enabled = True
-                switch = int(last not in (-1, t))
-                heapq.heappush(queue, (switches + switch, cost + steps, len(came), state + change, t))
-                came.append((node, t, steps))
-        if not enabled and not space.is_final(state):
-            return _path(came, node), _deadlock(space, state)
+    done: set[int] = set()
+    now: dict[int, list[tuple[int, int]]] = {0: [(space.initial, 0)]}  # steps -> (state, node) with this many switches
+    while now:
+        later: dict[int, list[tuple[int, int]]] = {}
+        while now:
+            cost = min(now)
+            for state, node in now.pop(cost):
+                if node in ends:
+                    return _path(came, node), ends[node], len(done)
+                last = came[node][1]
+                if state * threads + last in done:
+                    continue
+                done.add(state * threads + last)
+                if not len(done) % CHUNK and budget.spent(len(done), cost):
+                    return None
+                stuck = True
+                for t in space.threads:
+                    change, steps = _try(space, state, t, ends, len(came))
+                    if change and limits is not None:
+                        left = list(taken[node])
+                        left[t] -= steps
+                        taken.append(tuple(left))
+                        if left[t] < 0:
+                            taken.pop()
+                            ends.pop(len(came), None)
+                            change, stuck = 0, False
+                    if change:
+                        stuck = False
+                        level = now if t == last or last < 0 else later
+                        level.setdefault(cost + steps, []).append((state + change, len(came)))
+                        came.append((node, t, steps))
+                if stuck and not space.is_final(state):
+                    return _path(came, node), _deadlock(space, state), len(done)
+        now = later
     return None
+
+
+def _try(space: Space, state: int, t: int, ends: dict[int, Violation], node: int) -> tuple[int, int]:
+    """Thread t's next move from `state`: (difference, steps). A violation is noted as the end that `node` will be."""
+    try:
+        return space.difference(state, t), space.length(state, t)
+    except Found as found:
+        ends[node] = found.violation
+        return -1, found.taken
 
 
 def _path(came: list[tuple[int, int, int]], node: int) -> list[int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import inspect
+import linecache
 import types
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -130,19 +131,14 @@ LOOK_UPS = {"getattr", "vars", "eval", "exec"}  # reach members by a name made a
 
 
 def source_hash(space: types.SimpleNamespace) -> str:
-    """A hash of all the code of a linked kernel: a trace recorded with another kernel is refused, not shown wrong."""
+    """A hash of the text that a linked kernel was made of: a trace recorded with another one is refused, not shown wrong."""
+    functions = [f for f in vars(space).values() if isinstance(f, types.FunctionType)]
     digest = hashlib.sha256()
-    for name, value in sorted(vars(space).items()):
-        if isinstance(value, types.FunctionType):
-            code = value.__code__
-            constants = [c for c in code.co_consts if not hasattr(c, "co_code")]
-            digest.update(repr((name, code.co_names, code.co_varnames, constants)).encode())
-            digest.update(_portable(code))
+    for text in sorted({source_text(f.__code__.co_filename) for f in functions}):
+        digest.update(text)
     return digest.hexdigest()[:16]
 
 
-def _portable(code: types.CodeType) -> bytes:
-    try:
-        return inspect.getsource(code).encode()
-    except (OSError, TypeError):
-        return code.co_code
+@functools.cache
+def source_text(filename: str) -> bytes:
+    return "".join(linecache.getlines(filename)).encode()

@@ -91,10 +91,10 @@ def _statement(statement: ast.stmt, space: dict[str, Any]) -> Iterator[str]:
     yields = [n for n in nodes if isinstance(n, (ast.Yield, ast.YieldFrom))]
     if len(yields) > 1:
         yield "two yields in one statement: the first value would hide on the value stack; use two statements"
-    for node in yields:
-        if not _first_thing(statement, node):
+    for each in yields:
+        if not _first_thing(statement, each):
             yield "the yield is not the first thing this statement evaluates: give its value a name on a line before"
-        if isinstance(node, ast.Yield) and not isinstance(node.value, ast.Call):
+        if isinstance(each, ast.Yield) and not isinstance(each.value, ast.Call):
             yield "it yields something that is not an operation"
     for node in nodes:
         yield from _call(node, yields, space)

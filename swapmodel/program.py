@@ -24,13 +24,12 @@ class KernelError(Exception):
     """A kernel function (most often a reader's fix) is not one the machine can run. The message says where and why."""
 
 
-class Frame(tuple):
-    """(function, file, line): one level of the kernel's call stack, as people see it."""
+class Frame(NamedTuple):
+    """One level of the kernel's call stack, as people see it."""
 
-    __slots__ = ()
-    function = property(lambda self: self[0])
-    file = property(lambda self: self[1])
-    line = property(lambda self: self[2])
+    function: str
+    file: str
+    line: int
 
 
 class Step:
@@ -58,7 +57,7 @@ class Program:
         self.name, self._start = name, start
         self.steps: list[Step | None] = [None]  # indices begin at 1
         self._known: dict[Any, Step] = {}
-        self.lines: set[tuple[CodeType, int]] = set()  # every line of kernel code that ran
+        self.arcs: set[tuple[CodeType, int, int]] = set()  # lines of kernel code that ran one after the other; 0: entry
         self.first = self._advance(start(), None, None)
 
     def after(self, step: Step, value: Any) -> Step:
@@ -85,7 +84,7 @@ class Program:
         return generator
 
     def _advance(self, generator: Any, came: tuple[Step, Any] | None, value: Any) -> Step:
-        watch = Watch(self.lines)
+        watch = Watch(self.arcs)
         try:
             with watch:
                 yielded = generator.send(value)
@@ -122,10 +121,10 @@ class Program:
 
 
 class Watch:
-    """Notes the lines that run between two steps, and stops a loop that never yields."""
+    """Notes which line runs after which between two steps, and stops a loop that never yields."""
 
-    def __init__(self, lines: set[tuple[CodeType, int]]):
-        self._lines, self._left = lines, LINES_BETWEEN_STEPS
+    def __init__(self, arcs: set[tuple[CodeType, int, int]]):
+        self._arcs, self._left, self._last = arcs, LINES_BETWEEN_STEPS, dict[FrameType, int]()
 
     def __enter__(self) -> None:
         self._before = sys.gettrace()
@@ -135,11 +134,16 @@ class Watch:
         sys.settrace(self._before)
 
     def _call(self, frame: FrameType, event: str, argument: Any) -> Any:
-        return self._line if frame.f_code.co_flags & 0x20 else None  # generators only
+        if not frame.f_code.co_flags & 0x20:  # generators only
+            return None
+        if frame.f_lasti > 0 and frame.f_lineno != frame.f_code.co_firstlineno:
+            self._last[frame] = frame.f_lineno  # it goes on behind the yield of this line
+        return self._line
 
     def _line(self, frame: FrameType, event: str, argument: Any) -> Any:
         if event == "line":
-            self._lines.add((frame.f_code, frame.f_lineno))
+            self._arcs.add((frame.f_code, self._last.get(frame, 0), frame.f_lineno))
+            self._last[frame] = frame.f_lineno
             self._left -= 1
             if not self._left:
                 name, file = frame.f_code.co_name, short_file(frame.f_code.co_filename)
@@ -159,7 +163,7 @@ class Level(NamedTuple):
 def _levels(generator: Any, before: tuple[Level, ...]) -> tuple[Level, ...]:
     """The levels of a suspended generator, outermost first. The outermost is held by the caller: dropping it would close the
     inner ones. A level whose inner generator is still the same has not run since `before`."""
-    levels = []
+    levels: list[Level] = []
     while generator is not None and hasattr(generator, "gi_frame"):
         inner = generator.gi_yieldfrom
         known = before[len(levels)] if len(levels) < len(before) else None
@@ -177,7 +181,7 @@ def _level(generator: Any, inner: Any) -> Level:
     live = live_locals(code).get(frame.f_lasti, tuple(values))
     alive = tuple((name, values[name]) for name in live if name in values)
     key = (id(code), frame.f_lasti, alive, _value_stack(generator, code, len(values)))
-    return Level(generator, inner, key, Frame((code.co_name, short_file(code.co_filename), frame.f_lineno)))
+    return Level(generator, inner, key, Frame(code.co_name, short_file(code.co_filename), frame.f_lineno))
 
 
 def _value_stack(generator: Any, code: CodeType, locals_bound: int) -> tuple[Any, ...]:
@@ -204,8 +208,8 @@ def short_file(filename: str) -> str:
     path = filename.replace("\\", "/")
     if "ipykernel_" in path or path.startswith("<"):
         return "<cell>"
-    _, found, rest = path.rpartition("/swapmodel/")
-    return rest if found else path.rpartition("/")[2]
+    inside = path.rpartition("/swapmodel/")
+    return inside[2] if inside[1] else path.rpartition("/")[2]
 
 
 def _at(stack: tuple[Frame, ...]) -> str:
@@ -234,6 +238,8 @@ class System:
         memory: Memory,
         programs: list[Program],
         oracles: tuple[Callable[[tuple[Any, ...]], Violation | None], ...] = (),
+        kernel: Any = None,
     ):
+        self.kernel = kernel  # the linked functions
         self.memory, self.programs, self.oracles = memory, programs, oracles
         self.words = tuple(memory.words)

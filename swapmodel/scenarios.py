@@ -71,7 +71,7 @@ class Scenario(NamedTuple):
         space = link(setup.memory, kernel, fix, setup.constants)
         tell_owners(setup.memory, space, [t.function for t in setup.threads], {**kernel.replaces, **(fix or {})})
         programs = [Program(t.name, _starter(space, t)) for t in setup.threads]
-        return System(setup.memory, programs, setup.oracles)
+        return System(setup.memory, programs, setup.oracles, space)
 
 
 def _starter(space: Any, thread: Thread) -> Callable[[], Any]:

@@ -33,12 +33,14 @@ class Field:
         writers: tuple[str, ...] = (),
         stable: bool = False,
         release: str | None = None,
+        spins: bool = False,
     ):
         self.default, self.guarded_by, self.show, self.words = default, guarded_by, show, words
         self.lockless = lockless  # may be read without the lock that guards it
         self.constant = constant  # never written
         self.writers = writers  # the only functions that write it, if named
         self.stable = stable  # may be read after the object was freed: type-stable memory (struct page)
+        self.spins = spins  # a spinlock
         self.release = release  # of a percpu_ref: the completion that its release callback completes
 
 
@@ -49,10 +51,12 @@ def word(default: Any = 0, **options: Any) -> Field:
 
 def spinlock_t() -> Field:
     """include/linux/spinlock_types.h. 0: free, t + 1: held by thread t."""
+    return Field(0, show=_holder, spins=True)
+
+
+def mutex_t() -> Field:
+    """include/linux/mutex.h. 0: free, t + 1: held by thread t."""
     return Field(0, show=_holder)
-
-
-mutex_t = spinlock_t
 
 
 def rw_semaphore() -> Field:
@@ -245,6 +249,7 @@ class Memory:
         self.objects: list[Object] = []
         self.symbols: dict[str, Any] = {}
         self.refs: list[tuple[int, int]] = []  # (percpu_ref word, completion word)
+        self.spinlocks: set[str] = set()  # the names of the words that are spinlocks
         self.named: list[tuple[str, Field, Address]] = []  # words that code reaches by this name
         self.watched = set(range(len(self.threads)))  # threads that somebody's grace period may wait for
         self.context = [self._word(f"{t}.context", 0, hidden=True) for t in self.threads]
@@ -265,6 +270,8 @@ class Memory:
             for i, suffix in enumerate(field.words):
                 value = values.get(field_name, field.default) if i == 0 else 0
                 self._word(f"{name}.{field_name}{suffix}", value, field.show)
+            if field.spins:
+                self.spinlocks.add(f"{name}.{field_name}")
             placed[field_name] = (first, field)
         for first, field in placed.values():
             if field.release:
@@ -349,6 +356,8 @@ class Memory:
                     self.named.append((name, variable.field, self.symbols[name][i]))
             else:
                 first = self._word(name, variable.field.default, variable.field.show)
+                if variable.field.spins:
+                    self.spinlocks.add(name)
                 self.symbols[name] = Address(name, first, show=variable.field.show)
                 self.symbols[name].constant = variable.field.constant
                 self.named.append((name, variable.field, self.symbols[name]))

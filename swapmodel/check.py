@@ -1,0 +1,145 @@
+"""check(): one scenario on one kernel with one fix, to a verdict; and the interleaving that gets nearest where it holds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .coverage import coverage
+from .explore import Budget, Outcome, Space, explore, fewest_steps, fewest_switches
+from .kernel import Kernel, Replacements, source_hash
+from .machine import Cpu, may_sleep, operation
+from .program import System
+from .scenarios import Parameters, Scenario
+from .trace import Recorder, record
+from .versions import KERNELS
+
+NEAREST_STATES = 400_000
+
+
+@operation()
+@may_sleep
+def cond_synchronize_rcu_at_once(cpu: Cpu) -> None:
+    """cond_synchronize_rcu() if it did not wait."""
+
+
+@operation()
+@may_sleep
+def wait_for_completion_at_once(cpu: Cpu, done: Any) -> None:
+    """wait_for_completion() if it did not wait."""
+
+
+NO_WAITS: dict[str, Any] = {
+    "cond_synchronize_rcu": cond_synchronize_rcu_at_once,
+    "wait_for_completion": wait_for_completion_at_once,
+}
+
+
+class Verdict:
+    """What was asked and what came out. `document()` is the JSON, `recorder` the counterexample or the nearest miss."""
+
+    def __init__(self, scenario: Scenario, kernel: Kernel, fix: str, parameters: Parameters, shortest: str):
+        self.scenario, self.kernel, self.fix, self.parameters, self.shortest = scenario, kernel, fix, parameters, shortest
+        self.outcome = Outcome()
+        self.recorder: Recorder | None = None
+        self.stopped_at = ""  # where it holds: what stops the nearest miss
+        self.reached: dict[str, Any] = {}
+        self.source = ""
+
+    @property
+    def verdict(self) -> str:
+        """holds | violated | unfinished"""
+        return self.outcome.verdict
+
+    def __repr__(self) -> str:
+        fix = f" with {self.fix}" if self.fix else ""
+        return f"{self.scenario.name} on {self.kernel.name}{fix}: {self.verdict} ({self.outcome.states} states)"
+
+    def __str__(self) -> str:
+        from .views import report
+
+        return report(self)
+
+    def _repr_html_(self) -> str:
+        from .views import report_html
+
+        return report_html(self)
+
+    def document(self) -> dict[str, Any]:
+        """The verdict as plain data: see verdict.schema.json."""
+        outcome, names = self.outcome, tuple(self.recorder.system.memory.threads) if self.recorder else ()
+        violation = outcome.violation
+        return {
+            "scenario": self.scenario.name,
+            "kernel": self.kernel.name,
+            "fix": self.fix or None,
+            "machine": {**self.parameters._asdict(), "memory_model": "sequential consistency"},
+            "verdict": outcome.verdict,
+            "reason": outcome.reason or self.stopped_at or None,
+            "violation": {"kind": violation.kind, "message": str(violation)} if violation else None,
+            "states": outcome.states,
+            "transitions": outcome.transitions,
+            "depth": outcome.depth,
+            "seconds": round(outcome.seconds, 3),
+            "shortest": self.shortest,
+            "reductions": ["moves", "releases"] if outcome.reduced else [],
+            "trace": [s.document(names) for s in self.recorder.steps] if self.recorder else [],
+            "coverage": self.reached,
+            "source": self.source,
+        }
+
+
+def check(
+    scenario: Scenario,
+    kernel: Kernel | str = "v6.8",
+    *,
+    fix: Replacements | None = None,
+    fix_name: str = "",
+    shortest: str = "steps",
+    budget: Budget | None = None,
+    nearest: bool = True,
+    hunt: bool = False,
+    **parameters: Any,
+) -> Verdict:
+    """Explores every interleaving of `scenario` on `kernel`, with the functions of `fix` in place of the kernel's.
+
+    `parameters` are those of scenarios.Parameters: processes, pages, preempt, slot_cache, device. `shortest` is "steps" or
+    "switches". May raise KernelError (a function the machine can't run) or ValueError (parameters that contradict)."""
+    if shortest not in ("steps", "switches"):
+        raise ValueError(f"shortest is 'steps' or 'switches', not {shortest!r}")
+    chosen = KERNELS[kernel] if isinstance(kernel, str) else kernel
+    given = scenario.fill(Parameters(**parameters))
+    verdict = Verdict(scenario, chosen, fix_name or ", ".join(fix or {}), given, shortest)
+    system = scenario.system(chosen, given, fix)
+    verdict.outcome, _ = explore(system, budget, shortest=shortest, hunt=hunt)
+    verdict.reached = coverage(system.programs)
+    verdict.source = source_hash(system.kernel)
+    if verdict.verdict == "violated":
+        verdict.recorder = record(system, verdict.outcome.schedule)
+    elif verdict.verdict == "holds" and nearest:
+        verdict.recorder, verdict.stopped_at = nearest_miss(scenario, chosen, given, fix, system)
+    return verdict
+
+
+def nearest_schedule(space: Space) -> list[int] | None:
+    """A violating schedule with few steps and few context switches, to show."""
+    few = Budget(max_states=NEAREST_STATES)
+    found = fewest_steps(space, few)
+    if found is None:
+        return None
+    again = fewest_switches(space, few, [found[0].count(t) for t in space.threads])
+    return again[0] if again else found[0]
+
+
+def nearest_miss(
+    scenario: Scenario, kernel: Kernel, parameters: Parameters, fix: Replacements | None, system: System
+) -> tuple[Recorder | None, str]:
+    """The interleaving that would go wrong if swapoff waited for nobody, replayed on the real system up to the step at which
+    it is stopped; and who stops it. Where even that would not go wrong, the last wait of one thread for another."""
+    without = scenario.system(kernel, parameters, {**(fix or {}), **NO_WAITS})
+    found = nearest_schedule(Space(without))
+    if found is not None:
+        recorder = Recorder(system)
+        for t in found:
+            if not recorder.take(t):
+                return recorder, f"{system.memory.threads[t]} {recorder.waits(t)}"
+    return None, "even if swapoff waited for nobody, nothing would go wrong: locks alone keep the threads apart"

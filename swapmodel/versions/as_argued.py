@@ -1,0 +1,31 @@
+"""as-argued: v6.8 as the seed thread reasoned about it, with page table locks that no grace period waits for.
+
+No such kernel exists. Two facts are taken away: that a spinlock is an RCU reader, which nobody in the thread thought of before
+Miaohe Lin did on 6 March 2024, and that pte_offset_map_lock() begins an RCU read-side section of its own."""
+
+from ..machine import (
+    spin_lock,
+    spin_lock_irq_not_rcu,
+    spin_lock_not_rcu,
+    spin_unlock,
+    spin_unlock_irq_not_rcu,
+    spin_unlock_not_rcu,
+)
+
+
+def pte_offset_map_lock(mm):
+    """mm/memory.c before 0d940a9b270b (v6.5/6.6): no explicit RCU read-side section around the page table lock."""
+    yield spin_lock(mm.page_table_lock)
+
+
+def pte_unmap_unlock(mm):
+    """mm/memory.c before 0d940a9b270b: nothing but the lock to drop."""
+    yield spin_unlock(mm.page_table_lock)
+
+
+SPINLOCK_IS_NO_READER = {
+    "spin_lock": spin_lock_not_rcu,
+    "spin_unlock": spin_unlock_not_rcu,
+    "spin_lock_irq": spin_lock_irq_not_rcu,
+    "spin_unlock_irq": spin_unlock_irq_not_rcu,
+}

@@ -1,0 +1,299 @@
+"""One command, one table: our search beside other checkers on the same scenario, and our own scenarios below.
+
+    python -m tests.bench [--grid 2,2 3,4] [--runs 5] [--peers DIR]
+
+Every command runs once to warm up, then --runs times, in turns so that a busy moment of the machine meets all of them. CPU is
+user and system time of the command and all that it started; figures are medians. "cold" is a whole command, "in process" is
+one search after another in one process. Peers that are missing are named below the table, with how to install them.
+
+B/state: ours is (peak memory - memory before the search) / states, in a fresh process. The peers can't tell what they need
+before the search, so theirs is (peak - peak at 1,1) / states.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib.util
+import os
+import re
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+HERE = Path(__file__).resolve().parents[1]
+PEERS = HERE.parent / "shared" / "peers"
+VARIANTS = ("unfixed", "fixed")
+MISSING = {
+    "SPIN": "apt install spin gcc",
+    "Harmony": "pip install harmony",
+    "plain Python": "--peers DIR, the directory with python/peer_naive.py",
+}
+
+
+class Run(NamedTuple):
+    """One command: CPU and wall seconds, peak MiB, what it printed."""
+
+    cpu: float
+    wall: float
+    peak: float
+    output: str
+
+
+class Answer(NamedTuple):
+    """What a checker says. `bytes` is None where it can't tell."""
+
+    verdict: str
+    states: int | None
+    length: int
+    bytes: int | None = None
+
+
+class Row(NamedTuple):
+    """One line of the table. `run(variant, processes, pages)` is one run, `read(output)` the answer in it."""
+
+    checker: str
+    run: object
+    read: object
+
+
+# ---- running commands ----------------------------------------------------------------------------------------------
+
+
+def environment(cache):
+    """Python commands find the checkout, and compiled modules where a user would have them: in a cache."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, "PYTHONPATH": str(HERE), "PYTHONPYCACHEPREFIX": cache}
+
+
+def timed(commands, folder):
+    """Runs commands one after the other in `folder`: their times add up, the highest peak counts, the last output is kept."""
+    cpu = peak = 0.0
+    began = time.perf_counter()
+    for command in commands:
+        with tempfile.TemporaryFile("w+") as output:
+            child = subprocess.Popen(command, cwd=folder, env=environment(CACHE), stdout=output, stderr=subprocess.STDOUT)
+            used = os.wait4(child.pid, 0)[2]
+            output.seek(0)
+            text = output.read()
+        cpu += used.ru_utime + used.ru_stime
+        peak = max(peak, used.ru_maxrss / 1024)
+    return Run(cpu, time.perf_counter() - began, peak, text)
+
+
+def median(values):
+    ordered = sorted(values)
+    return ordered[len(ordered) // 2]
+
+
+def medians(runs):
+    return Run(*(median(column) for column in zip(*(r[:3] for r in runs), strict=True)), runs[-1].output)
+
+
+# ---- checkers ------------------------------------------------------------------------------------------------------
+
+
+def ours_cold(*mode):
+    def run(variant, processes, pages):
+        return timed([[sys.executable, "-m", "tests.peer_scenario", variant, str(processes), str(pages), *mode]], HERE)
+
+    return run
+
+
+def read_ours(output):
+    _, verdict, states, _, length, bytes_ = re.search("VERDICT.*", output).group().split()
+    return Answer(verdict, int(states), int(length), int(bytes_))
+
+
+def naive(peers):
+    command = [sys.executable, "peer_naive.py"]
+
+    def run(variant, processes, pages):
+        return timed([[*command, variant, str(processes), str(pages)]], peers / "python")
+
+    return run
+
+
+def read_naive(output):
+    _, verdict, states, _, length, *_ = re.search("VERDICT.*", output).group().split()
+    return Answer({"ok": "holds", "violation": "violated"}[verdict], int(states), int(length))
+
+
+def spin(peers):
+    def run(variant, processes, pages):
+        bytes_ = ",".join("65" if j < processes else "64" for j in range(pages))
+        defines = [f"-DP={processes}", f"-DN={pages}", f"-DMAPINIT={bytes_}", *(["-DFIXED"] if variant == "fixed" else [])]
+        options = ["-w", "-O2", "-DSAFETY", "-DMEMLIM=8192", "-DBFS", "-DNOREDUCE"]
+        with tempfile.TemporaryDirectory() as folder:
+            model = shutil.copy(peers / "promela" / "swap.pml", folder)
+            translate = ["spin", "-a", "-o3", *defines, Path(model).name]
+            run = timed([translate, ["gcc", *options, "-o", "pan", "pan.c"], ["./pan", "-m2000000"]], folder)
+            trail = Path(folder, "swap.pml.trail")
+            steps = sum(not line.startswith("-") for line in trail.read_text().splitlines()) if trail.exists() else 0
+        return run._replace(output=f"{run.output}\nSTEPS {steps}")
+
+    return run
+
+
+def read_spin(output):
+    states = int(re.search(r"(\d+) states, stored", output).group(1))
+    return Answer("violated" if "assertion violated" in output else "holds", states, int(output.split()[-1]))
+
+
+def harmony(peers):
+    def run(variant, processes, pages):
+        constants = [f"P={processes}", f"N={pages}", f"FIXED={variant == 'fixed'}"]
+        options = [word for constant in constants for word in ("-c", constant)]
+        with tempfile.TemporaryDirectory() as folder:
+            shutil.copy(peers / "harmony" / "swap.hny", folder)
+            run = timed([["harmony", "--noweb", "-s", "-W", *options, "swap.hny"]], folder)
+            found = Path(folder, "swap.hco").read_text().count('"microsteps"')  # one a step, __init__ among them
+        return run._replace(output=f"{run.output}\nSTEPS {found}")
+
+    return run
+
+
+def read_harmony(output):
+    states = [int(n) for n in re.findall(r"(\d+) states", output)][-1]
+    violated = "Safety Violation" in output
+    return Answer("violated" if violated else "holds", states, int(output.split()[-1]) if violated else 0)
+
+
+def checkers(peers):
+    """The rows of the table, and what is missing for the others."""
+    rows = [Row("swapmodel", ours_cold(), read_ours), Row("swapmodel, plain search", ours_cold("plain"), read_ours)]
+    missing = []
+    for name, row, there in (
+        ("plain Python", Row("plain Python", naive(peers), read_naive), (peers / "python" / "peer_naive.py").exists()),
+        ("SPIN", Row("SPIN, gcc included", spin(peers), read_spin), shutil.which("spin") and shutil.which("gcc")),
+        ("Harmony", Row("Harmony", harmony(peers), read_harmony), shutil.which("harmony")),
+    ):
+        if there and peers.exists():
+            rows.append(row)
+        else:
+            missing.append(f"{name} is missing: {MISSING[name]}")
+    return rows, missing
+
+
+# ---- in process ------------------------------------------------------------------------------------------------------
+
+
+def in_process(make, runs, **options):
+    """Searches `runs` times after one warm-up; prints medians and the answer. `make()` lays a fresh system."""
+    from swapmodel.explore import explore
+
+    figures = []
+    for _ in range(runs + 1):
+        cpu, wall = time.process_time(), time.perf_counter()
+        outcome, _ = explore(make(), **options)
+        figures.append((time.process_time() - cpu, time.perf_counter() - wall))
+        states, length = outcome.states, len(outcome.schedule)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    cpu, wall = (median(column) for column in zip(*figures[1:], strict=True))
+    print("INSIDE", cpu, wall, peak, outcome.verdict, states, length)
+
+
+def inside_peer(variant, processes, pages, reduce, runs):
+    from tests.peer_scenario import peer_system
+
+    in_process(lambda: peer_system(variant, processes, pages), runs, finish=False, reduce=reduce)
+
+
+def inside_thread(version, processes, pages, runs):
+    from swapmodel.scenarios import SCENARIOS, Parameters
+    from swapmodel.versions import KERNELS
+
+    in_process(lambda: SCENARIOS["thread"].system(KERNELS[version], Parameters(processes, pages)), runs)
+
+
+def inside(call):
+    """The medians and the answer of one of the two functions above, called in a process of its own."""
+    run = timed([[sys.executable, "-c", f"from tests.bench import *; {call}"]], HERE)
+    found = re.search("INSIDE.*", run.output)
+    if not found:
+        raise RuntimeError(run.output)
+    _, cpu, wall, peak, verdict, states, length = found.group().split()
+    return Run(float(cpu), float(wall), float(peak), ""), Answer(verdict, int(states), int(length))
+
+
+# ---- the table -------------------------------------------------------------------------------------------------------
+
+LINE = "{:<7} {:<9} {:<32} {:>7} {:>6} {:>7} {:>6} {:>9} {:>7} {:>5}  {}"
+HEAD = ("P,N", "variant", "checker", "CPU s", "/plain", "wall s", "MiB", "states", "B/state", "steps", "")
+
+
+def show(where, what, checker, run, answer, base=None):
+    ratio = f"{run.cpu / base:.2f}" if base else "-"
+    states = f"{answer.states:,}" if answer and answer.states is not None else "-"
+    bytes_ = f"{answer.bytes:,}" if answer and answer.bytes is not None else "-"
+    steps = answer.length if answer and answer.length else "-"
+    figures = (f"{run.cpu:.3f}", ratio, f"{run.wall:.3f}", f"{run.peak:.0f}", states, bytes_, steps)
+    print(LINE.format(where, what, checker, *figures, answer.verdict if answer else "").rstrip(), flush=True)
+
+
+def side_by_side(rows, case, runs):
+    """checker -> (medians, answer): every checker in turn, `runs` times after one warm-up."""
+    every = {row.checker: [] for row in rows}
+    for _ in range(runs + 1):
+        for row in rows:
+            every[row.checker].append(row.run(*case))
+    return {row.checker: (medians(every[row.checker][1:]), row.read(every[row.checker][-1].output)) for row in rows}
+
+
+def add_bytes(row, variant, run, answer):
+    """A peer's bytes per state: what its peak grew since 1,1."""
+    if answer.bytes is not None:
+        return answer
+    floor = row.run(variant, 1, 1).peak
+    return answer._replace(bytes=max(0, round((run.peak - floor) * 2**20 / answer.states)))
+
+
+def compare(rows, variant, processes, pages, runs):
+    results = side_by_side(rows, (variant, processes, pages), runs)
+    base = results["plain Python"][0].cpu if "plain Python" in results else None
+    where = f"{processes},{pages}"
+    for row in rows:
+        run, answer = results[row.checker]
+        show(where, variant, row.checker, run, add_bytes(row, variant, run, answer), base)
+    for reduce, name in ((True, "swapmodel, in process"), (False, "swapmodel, plain, in process")):
+        show(where, variant, name, *inside(f"inside_peer({variant!r}, {processes}, {pages}, {reduce}, {runs})"), base)
+    print()
+
+
+def our_own(runs):
+    """Our scenario of the thread on every kernel, and how long it takes to be there at all."""
+    for version in ("v6.8", "v6.9", "v5.2", "as-argued"):
+        show("2,2", version, "scenario thread, in process", *inside(f"inside_thread({version!r}, 2, 2, {runs})"))
+    commands = {"python -c pass": ["-c", "pass"], "python -c 'import swapmodel'": ["-c", "import swapmodel"]}
+    with contextlib.suppress(ImportError):
+        if importlib.util.find_spec("swapmodel.__main__"):
+            commands["python -m swapmodel"] = ["-m", "swapmodel"]
+    for name, arguments in commands.items():
+        every = [timed([[sys.executable, *arguments]], HERE) for _ in range(runs + 1)]
+        show("", "", name, medians(every[1:]), None)
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__.split("\n")[0])
+    parser.add_argument("--grid", nargs="*", default=["2,2", "3,4"], metavar="P,N", help="processes and pages (2,2 3,4)")
+    parser.add_argument("--runs", type=int, default=5, help="measured runs of each command, after one warm-up (5)")
+    parser.add_argument("--peers", type=Path, default=PEERS, metavar="DIR", help="the other checkers' models")
+    given = parser.parse_args()
+    rows, missing = checkers(given.peers.resolve())
+    print(LINE.format(*HEAD).rstrip())
+    for cell in given.grid:
+        for variant in VARIANTS:
+            compare(rows, variant, *map(int, cell.split(",")), given.runs)
+    our_own(given.runs)
+    print(*["", *missing], sep="\n")
+
+
+CACHE = ""
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as CACHE:
+        main()
