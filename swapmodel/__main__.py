@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from .check import Verdict, check
 from .explore import Budget
@@ -25,10 +25,10 @@ MAX_STATES = 5_000_000
 MAX_BYTES = 6 << 30
 
 MAIN_JOB = (
-    ("thread", "as-argued", "what the thread of March 2024 concluded"),
-    ("thread", "v6.8", "refuted: the page table lock is a spinlock, so swapoff waits"),
-    ("shmem-truncate", "v6.8", "the real race, CVE-2024-26960: nothing is held here"),
-    ("shmem-truncate", "v6.9", "fixed by 82b1c07a0af6, which pins the device"),
+    ("thread", "as-argued", "violated", "what the thread of March 2024 concluded"),
+    ("thread", "v6.8", "holds", "refuted: the page table lock is a spinlock, so swapoff waits"),
+    ("shmem-truncate", "v6.8", "violated", "the real race, CVE-2024-26960: nothing is held here"),
+    ("shmem-truncate", "v6.9", "holds", "fixed by 82b1c07a0af6, which pins the device"),
 )
 
 NEXT = """Next:
@@ -114,8 +114,8 @@ def main_job(given: argparse.Namespace) -> int:
     """The seed's question, on the kernels that answer it."""
     print("Can free_swap_and_cache() touch a swap device that swapoff() is tearing down?\n")
     rows, reasons = [("scenario", "kernel", "verdict", "states", "")], []
-    for scenario, kernel, remark in MAIN_JOB:
-        verdict = check(SCENARIOS[scenario], kernel, hunt=KERNELS[kernel].name != "v6.9" and remark != MAIN_JOB[1][2])
+    for scenario, kernel, expected, remark in MAIN_JOB:
+        verdict = check(SCENARIOS[scenario], kernel, shortest="any", hunt=expected == "violated")
         told = "VIOLATED" if verdict.verdict == "violated" else verdict.verdict
         rows.append((scenario, kernel, told, f"{verdict.outcome.states:,}", remark))
         reasons.append(f"{scenario}, {kernel}: {sentence(reason(verdict))}")
@@ -144,6 +144,7 @@ def check_one(given: argparse.Namespace) -> int:
     scenario = look_up("scenario", given.scenario, SCENARIOS)
     kernel = look_up("kernel", given.kernel, KERNELS)
     fix, fix_name = chosen_fix(given.fix)
+    out = open_json(given.json)
     progress = Progress(f"{scenario.name} on {kernel.name}")
     parameters = {k: getattr(given, k) for k in Parameters._fields if k != "slot_cache"}
     try:
@@ -159,8 +160,8 @@ def check_one(given: argparse.Namespace) -> int:
         )
     finally:
         progress.close()
-    if given.json:
-        write_json(verdict, given.json)
+    if out is not None:
+        print(json.dumps(verdict.document(), indent=1), file=out, flush=True)
     if given.json != "-":
         print(report(verdict, given.every_step))
     return STATUS[verdict.verdict]
@@ -178,13 +179,12 @@ def chosen_fix(given: str | None) -> tuple[Replacements | None, str]:
     raise BadUse(f"no fix is named {given!r}, and a file of your own must end in .py; {hint}")
 
 
-def write_json(verdict: Verdict, to: str) -> None:
-    text = json.dumps(verdict.document(), indent=1)
-    if to == "-":
-        print(text)
-        return
+def open_json(to: str | None) -> TextIO | None:
+    """Where the JSON goes, opened before the search, so that no search is lost to a file that can't be written."""
+    if to is None or to == "-":
+        return sys.stdout if to else None
     try:
-        Path(to).write_text(text + "\n", encoding="utf-8")
+        return open(to, "w", encoding="utf-8")
     except OSError as error:
         raise BadUse(f"{to}: can't be written: {error.strerror}") from None
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from .coverage import coverage
-from .explore import Budget, Outcome, Space, explore, fewest_steps, fewest_switches
+from .explore import Budget, Outcome, Space, explore, fewest_steps, fewest_switches, no_collection
 from .kernel import Kernel, Replacements, source_hash
-from .machine import Cpu, may_sleep, operation
 from .program import System
 from .scenarios import Parameters, Scenario
 from .trace import Recorder, record
@@ -16,22 +15,7 @@ from .versions import KERNELS
 NEAREST_STATES = 400_000
 
 
-@operation()
-@may_sleep
-def cond_synchronize_rcu_at_once(cpu: Cpu) -> None:
-    """cond_synchronize_rcu() if it did not wait."""
-
-
-@operation()
-@may_sleep
-def wait_for_completion_at_once(cpu: Cpu, done: Any) -> None:
-    """wait_for_completion() if it did not wait."""
-
-
-NO_WAITS: dict[str, Any] = {
-    "cond_synchronize_rcu": cond_synchronize_rcu_at_once,
-    "wait_for_completion": wait_for_completion_at_once,
-}
+SWAPOFF_WAITS = frozenset({"cond_synchronize_rcu", "wait_for_completion"})
 
 
 class Verdict:
@@ -102,10 +86,10 @@ def check(
 ) -> Verdict:
     """Explores every interleaving of `scenario` on `kernel`, with the functions of `fix` in place of the kernel's.
 
-    `parameters` are those of scenarios.Parameters: processes, pages, preempt, slot_cache, device. `shortest` is "steps" or
-    "switches". May raise KernelError (a function the machine can't run) or ValueError (parameters that contradict)."""
-    if shortest not in ("steps", "switches"):
-        raise ValueError(f"shortest is 'steps' or 'switches', not {shortest!r}")
+    `parameters` are those of scenarios.Parameters: processes, pages, preempt, slot_cache, device. `shortest` is "steps",
+    "switches" or "any". May raise KernelError (a function the machine can't run) or ValueError (parameters that contradict)."""
+    if shortest not in ("steps", "switches", "any"):
+        raise ValueError(f"shortest is 'steps', 'switches' or 'any', not {shortest!r}")
     chosen = KERNELS[kernel] if isinstance(kernel, str) else kernel
     given = scenario.fill(Parameters(**parameters))
     verdict = Verdict(scenario, chosen, fix_name or ", ".join(fix or {}), given, shortest)
@@ -116,30 +100,27 @@ def check(
     if verdict.verdict == "violated":
         verdict.recorder = record(system, verdict.outcome.schedule)
     elif verdict.verdict == "holds" and nearest:
-        verdict.recorder, verdict.stopped_at = nearest_miss(scenario, chosen, given, fix, system)
+        verdict.recorder, verdict.stopped_at = nearest_miss(system)
     return verdict
 
 
-def nearest_schedule(space: Space) -> list[int] | None:
-    """A violating schedule with few steps and few context switches, to show."""
+def nearest_miss(system: System) -> tuple[Recorder | None, str]:
+    """The interleaving that would go wrong if swapoff waited for nobody, replayed on the real system up to the step at which
+    it is stopped; and who stops it."""
+    with no_collection():
+        schedule = nearest_schedule(Space(system, skip=SWAPOFF_WAITS))
+    recorder = Recorder(system)
+    for t in schedule:
+        if not recorder.take(t):
+            return recorder, f"{system.memory.threads[t]} {recorder.waits(t)}"
+    return None, "even if swapoff waited for nobody, nothing would go wrong: locks alone keep the threads apart"
+
+
+def nearest_schedule(space: Space) -> list[int]:
+    """A violating schedule with few steps and few context switches, to show; empty if there is none."""
     few = Budget(max_states=NEAREST_STATES)
     found = fewest_steps(space, few)
     if found is None:
-        return None
+        return []
     again = fewest_switches(space, few, [found[0].count(t) for t in space.threads])
     return again[0] if again else found[0]
-
-
-def nearest_miss(
-    scenario: Scenario, kernel: Kernel, parameters: Parameters, fix: Replacements | None, system: System
-) -> tuple[Recorder | None, str]:
-    """The interleaving that would go wrong if swapoff waited for nobody, replayed on the real system up to the step at which
-    it is stopped; and who stops it. Where even that would not go wrong, the last wait of one thread for another."""
-    without = scenario.system(kernel, parameters, {**(fix or {}), **NO_WAITS})
-    found = nearest_schedule(Space(without))
-    if found is not None:
-        recorder = Recorder(system)
-        for t in found:
-            if not recorder.take(t):
-                return recorder, f"{system.memory.threads[t]} {recorder.waits(t)}"
-    return None, "even if swapoff waited for nobody, nothing would go wrong: locks alone keep the threads apart"

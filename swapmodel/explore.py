@@ -6,12 +6,13 @@ at. What a thread's next step does depends on (memory, step) alone, so it is com
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import itertools
 import operator
 import time
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from .machine import ACQUIRE, BLOCKED, VISIBLE, Cpu, Violation
@@ -20,6 +21,7 @@ from .program import System
 BITS = 16
 CHUNK = 1024  # states between two looks at the clock
 PROBE = 100_000  # pairs of (state, last thread) looked at for a violation with few switches before the full search
+FAR = 1 << 60
 LONGEST_MOVE = 10_000  # steps; a longer one goes round in circles
 
 
@@ -124,16 +126,17 @@ class Space:
     but a counterexample may then contain releases it does not need. Tested against the full search: tests/test_soundness.py.
     """
 
-    def __init__(self, system: System, reduce: bool = True, early: bool = True):
+    def __init__(self, system: System, reduce: bool = True, early: bool = True, skip: frozenset[str] = frozenset()):
         self.system, self.threads = system, range(len(system.programs))
         self.reduce, self.early = reduce, reduce and early
+        self.skip = skip  # operations that never wait: what would happen without them?
         self.shift = BITS * len(system.programs)
         self.masks = tuple(((1 << BITS) - 1) << BITS * t for t in self.threads)
         self.memories: list[tuple[Any, ...]] = []
         self._numbers: dict[tuple[Any, ...], int] = {}
         self.rows: list[dict[int, int]] = []  # memory -> {step, in its place in the state: difference, 0 if blocked}
         self._tables: dict[int, Table] = {}
-        self._long: list[dict[int, int]] = []  # memory -> {step, in its place: steps of a move that has more than one}
+        self.longs: list[dict[int, int]] = []  # memory -> {step, in its place: steps of a move that has more than one}
         self.finished: set[int] = set()  # steps, in their place, at which a thread has returned
         self.initial = self._number(system.words, 0, 0) << self.shift
         for t, program in enumerate(system.programs):
@@ -155,21 +158,20 @@ class Space:
             number = self._numbers[words] = len(self.memories)
             self.memories.append(words)
             self.rows.append({})
-            self._long.append({})
+            self.longs.append({})
         return number
 
     def difference(self, state: int, t: int) -> int:
         """What to add to `state` for thread t's next move; 0 when it can't make one. May raise Found."""
         place, number = state & self.masks[t], state >> self.shift
         row = self.rows[number]
-        known = row.get(place)
-        if known is None:
-            known = row[place] = self._difference(number, place, t)
-        return known
+        if place not in row:
+            row[place] = self._difference(number, place, t)
+        return row[place]
 
     def length(self, state: int, t: int) -> int:
         """How many steps thread t's next move has."""
-        return self._long[state >> self.shift].get(state & self.masks[t], 1)
+        return self.longs[state >> self.shift].get(state & self.masks[t], 1)
 
     def _difference(self, number: int, place: int, t: int) -> int:
         words = self.memories[number]
@@ -179,7 +181,7 @@ class Space:
             case = self._learn(words, place, t)
         writes, moved, taken = case
         if taken > 1:
-            self._long[number][place] = taken
+            self.longs[number][place] = taken
         if not writes:
             return moved
         for word, value in writes:
@@ -222,6 +224,8 @@ class Space:
                 value = operation.apply(cpu)
             except Violation as violation:
                 raise Found(cpu.me, violation, taken + 1) from None
+            if value is BLOCKED and operation.name in self.skip:
+                value = None
             if value is BLOCKED:
                 return step, taken + 1 if operation.sleep(cpu) else 0
             step, taken = after(step, value), taken + 1
@@ -246,6 +250,18 @@ class Space:
         return all(state & mask in self.finished for mask in self.masks)
 
 
+@contextlib.contextmanager
+def no_collection() -> Iterator[None]:
+    """A search makes millions of integers and no cycles: Python's collector would look through them for nothing."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
+
+
 def explore(
     system: System,
     budget: Budget | None = None,
@@ -257,21 +273,17 @@ def explore(
 ) -> tuple[Outcome, Space]:
     """Breadth-first search through all interleavings until a violation.
 
-    The schedule found has the fewest "steps", or the fewest context "switches" and then steps, as `shortest` says. `hunt`
-    looks for it at once, which is faster where there is one. `finish`
+    The schedule found has the fewest "steps", or the fewest context "switches" and then steps, as `shortest` says; "any" has
+    few steps, but is not proven to have the fewest. `hunt` looks for it at once, which is faster where there is one. `finish`
     also demands that from every state every thread can still return (else: deadlock or livelock). `reduce` explores moves
     in place of single steps (see Space)."""
     budget = budget or Budget()
     began = time.process_time()
-    collecting = gc.isenabled()
-    gc.disable()  # millions of integers and no cycles
-    try:
-        outcome, space = _explore(system, budget, finish, reduce, shortest, hunt)
-    except NotReducible:
-        outcome, space = _explore(system, budget, finish, False, shortest, hunt)
-    finally:
-        if collecting:
-            gc.enable()
+    with no_collection():
+        try:
+            outcome, space = _explore(system, budget, finish, reduce, shortest, hunt)
+        except NotReducible:
+            outcome, space = _explore(system, budget, finish, False, shortest, hunt)
     outcome.seconds = time.process_time() - began
     return outcome, space
 
@@ -279,7 +291,8 @@ def explore(
 def _explore(system: System, budget: Budget, finish: bool, reduce: bool, shortest: str, hunt: bool) -> tuple[Outcome, Space]:
     outcome = Outcome()
     outcome.reduced = reduce
-    if hunt and _hunt(Space(system, reduce, early=False), outcome, shortest):
+    exact = shortest != "any"
+    if hunt and _hunt(Space(system, reduce, early=not exact), outcome, shortest, budget):
         return outcome, Space(system, reduce)
     space = Space(system, reduce)
     search = _Search(space, budget, outcome)
@@ -287,18 +300,18 @@ def _explore(system: System, budget: Budget, finish: bool, reduce: bool, shortes
     if finish and outcome.verdict == "holds":
         search.demand_finish()
     if outcome.violation is not None and outcome.violation.kind != "livelock":
-        _hunt(Space(system, reduce, early=False), outcome, shortest)
+        _hunt(Space(system, reduce, early=not exact), outcome, shortest, budget)
     return outcome, space
 
 
-def _hunt(space: Space, outcome: Outcome, shortest: str) -> bool:
+def _hunt(space: Space, outcome: Outcome, shortest: str, budget: Budget) -> bool:
     """Looks for the shortest counterexample. Moves differ in length and may have needless releases: the path with the fewest
     moves need not be the one with the fewest steps, or switches."""
     found: tuple[list[int], Violation, int] | None
     if shortest == "switches":
         found = fewest_switches(space, Budget(max_states=PROBE))
     else:
-        found = fewest_steps(space)
+        found = fewest_steps(space, budget)
         again = found and fewest_switches(space, Budget(max_states=PROBE), [found[0].count(t) for t in space.threads])
         if found and again and len(again[0]) == len(found[0]):
             found = (again[0], again[1], found[2])  # as few steps, fewer context switches
@@ -451,7 +464,7 @@ def fewest_steps(space: Space, budget: Budget | None = None) -> tuple[list[int],
     """The violating schedule with the fewest steps, and how many states were visited: moves cost what they have steps. None
     when the budget ends first, or when there is no violation."""
     budget = budget or Budget()
-    rows, masks, shift, length = space.rows, space.masks, space.shift, space.length
+    rows, longs, masks, shift = space.rows, space.longs, space.masks, space.shift
     best = {space.initial: 0}
     came: dict[int, tuple[int, int]] = {}
     buckets: dict[int, list[int]] = {0: [space.initial]}
@@ -463,9 +476,10 @@ def fewest_steps(space: Space, budget: Budget | None = None) -> tuple[list[int],
         for state in buckets.pop(cost):
             if best[state] != cost:
                 continue
-            row, stuck = rows[state >> shift], True
+            row, long, stuck = rows[state >> shift], longs[state >> shift], True
             for t, mask in enumerate(masks):
-                change = row.get(state & mask)
+                place = state & mask
+                change = row.get(place)
                 if change is None:
                     try:
                         change = space.difference(state, t)
@@ -475,16 +489,16 @@ def fewest_steps(space: Space, budget: Budget | None = None) -> tuple[list[int],
                         stuck = False
                         continue
                 if change:
-                    stuck, new, total = False, state + change, cost + length(state, t)
-                    if new not in best or best[new] > total:
+                    stuck, new, total = False, state + change, cost + long.get(place, 1)
+                    if best.get(new, FAR) > total:
                         best[new], came[new] = total, (state, t)
                         buckets.setdefault(total, []).append(new)
             if stuck and found is None and not space.is_final(state):
                 found = (cost, state, Found(0, _deadlock(space, state), 0))
     if found is None:
         return None
-    _, state, end = found
-    return _back(space, came, state) + [end.thread] * end.taken, end.violation, len(best)
+    _, state, last = found
+    return _back(space, came, state) + [last.thread] * last.taken, last.violation, len(best)
 
 
 def _back(space: Space, came: dict[int, tuple[int, int]], state: int) -> list[int]:

@@ -81,7 +81,9 @@ def load_fix(path: str) -> dict[str, Callable[..., Any]]:
         raise KernelError(f"{file}:{line}: not Python: {getattr(error, 'msg', error)}") from None
     space: dict[str, Any] = {**base(), "__name__": "fix", "__file__": path}
     _run(code, space, file)
-    functions = {n: f for n, f in space.items() if inspect.isfunction(f) and f.__code__.co_filename == path}
+    functions: dict[str, Callable[..., Any]] = {
+        n: f for n, f in space.items() if inspect.isfunction(f) and f.__code__.co_filename == path
+    }
     known = kernel_functions()
     if not set(functions) & set(known):
         hint = next((f"; did you mean {n}()?" for f in functions if (n := nearest(f, known))), "")

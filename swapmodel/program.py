@@ -215,8 +215,8 @@ def short_file(filename: str) -> str:
 def _at(stack: tuple[Frame, ...]) -> str:
     if not stack:
         return "the program"
-    function, file, line = stack[-1]
-    return f"{file}:{line}: {function}()"
+    last = stack[-1]
+    return f"{last.file}:{last.line}: {last.function}()"
 
 
 def _where(error: BaseException) -> str:

@@ -61,7 +61,7 @@ class Scenario(NamedTuple):
             raise ValueError(f"--pages is from 1 to {PAGES}, not {filled.pages}")
         if self.processes == 1 and filled.processes > 1:
             raise ValueError(f"{self.name} has one process besides swapoff: --processes {filled.processes} contradicts it")
-        if self.name == "thread" and filled.device == "hdd" and filled.pages > 1:
+        if self.name.startswith("thread") and filled.device == "hdd" and filled.pages > 1:
             raise ValueError("a PMD-size folio is swapped out in one piece only on an SSD: --device hdd needs --pages 1")
         return filled
 
@@ -164,8 +164,9 @@ def lay_process(memory: Memory, name: str, entries: list[int]) -> Pointer:
     return mm
 
 
-def lay_anonymous(parameters: Parameters, function: str, *, huge: bool) -> Setup:
-    """Processes that call `function` on their mm while swapoff runs. Process i has mapped sub-page i (modulo pages)."""
+def lay_anonymous(parameters: Parameters, function: str, *, huge: bool, others: str = "") -> Setup:
+    """Processes that call `function` on their mm, all but the first `others` if given, while swapoff runs. Process i has
+    mapped sub-page i (modulo pages) of a huge folio, or the small page."""
     count, pages = parameters.processes, parameters.pages
     names = [f"process {i + 1}" for i in range(count)] if count > 1 else ["process"]
     memory = Memory([*names, "swapoff"], parameters.preempt)
@@ -177,7 +178,8 @@ def lay_anonymous(parameters: Parameters, function: str, *, huge: bool) -> Setup
         lay_process(memory, f"mm{i + 1}", [swapops.swp_entry(0, device.first + page) for page in mapped[i]])
         for i in range(count)
     ]
-    threads = [Thread(name, function, (mm,)) for name, mm in zip(names, mms, strict=True)]
+    calls = [function, *[others or function] * (count - 1)]
+    threads = [Thread(name, call, (mm,)) for name, call, mm in zip(names, calls, mms, strict=True)]
     references_left = [(mm.pte[i], mm.page_table_lock) for mm in mms for i in range(len(mm.pte))]
     return Setup(
         memory,
@@ -229,6 +231,22 @@ SCENARIOS = {
             pages=2,
         ),
         Scenario(
+            "thread-madvise",
+            "as thread, but process 1 calls MADV_DONTNEED",
+            "The mm of process 1 stays alive; swapoff would meet its page table lock, if inuse_pages did not read 0 at once.",
+            lambda p: lay_anonymous(p, "madvise_dontneed", huge=True, others="do_exit"),
+            processes=2,
+            pages=2,
+        ),
+        Scenario(
+            "thread-munmap",
+            "as thread, but process 1 calls munmap",
+            "The VMA of process 1 is detached, and inuse_pages reads 0 at once.",
+            lambda p: lay_anonymous(p, "munmap", huge=True, others="do_exit"),
+            processes=2,
+            pages=2,
+        ),
+        Scenario(
             "one-process",
             "one process quits, one small page, swapoff",
             "No second process is needed: swapoff's own third loop frees the folio.",
@@ -245,6 +263,12 @@ SCENARIOS = {
             "munmap of a swapped page, mmap_lock downgraded, swapoff",
             "The VMA is detached, so swapoff finds neither it nor its page table lock.",
             lambda p: lay_anonymous(p, "munmap", huge=False),
+        ),
+        Scenario(
+            "munmap-write-locked",
+            "munmap that keeps mmap_lock for writing, swapoff",
+            "As when the next VMA is a stack that may grow: swapoff waits for mmap_lock.",
+            lambda p: lay_anonymous(p, "munmap_write_locked", huge=False),
         ),
         Scenario(
             "shmem-truncate",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import itertools
 import textwrap
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -87,7 +88,7 @@ def heading(verdict: Verdict) -> str:
         return "The nearest miss: what would go wrong if swapoff waited for nobody, up to where it is stopped."
     assert verdict.recorder is not None
     steps = verdict.recorder.steps
-    switches = sum(a.thread != b.thread for a, b in zip(steps, steps[1:], strict=False))
+    switches = sum(a.thread != b.thread for a, b in itertools.pairwise(steps))
     return f"{plural(len(steps), 'step')}, {plural(switches, 'context switch', 'context switches')}:"
 
 
@@ -111,7 +112,7 @@ def columns(recorder: Recorder, every_step: bool = False) -> str:
             lines.append("")
         last = step.thread
         stack = visible_frames(step.stack)
-        for cell in _new_frames(printed.get(step.thread, ()), stack) + [_indent(text, len(stack))]:
+        for cell in [*_new_frames(printed.get(step.thread, ()), stack), _indent(text, len(stack))]:
             lines += [_row([""] * step.thread + [part]) for part in _wrapped(cell)]
         printed[step.thread] = stack
     for t, name in enumerate(names):
