@@ -164,6 +164,7 @@ def check_one(given: argparse.Namespace) -> int:
         print(json.dumps(verdict.document(), indent=1), file=out, flush=True)
     if given.json != "-":
         print(report(verdict, given.every_step))
+        print(f"\n{verdict.outcome.seconds:.2f} s of CPU for the search")
     return STATUS[verdict.verdict]
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from .coverage import coverage
 from .explore import Budget, Outcome, Space, explore, fewest_steps, fewest_switches, no_collection
+from .fixes import FIXES
 from .kernel import Kernel, Replacements, source_hash
+from .names import look_up
 from .program import System
-from .scenarios import Parameters, Scenario
+from .scenarios import SCENARIOS, Parameters, Scenario
 from .trace import Recorder, record
 from .versions import KERNELS
 
@@ -73,10 +76,10 @@ class Verdict:
 
 
 def check(
-    scenario: Scenario,
+    scenario: Scenario | str,
     kernel: Kernel | str = "v6.8",
     *,
-    fix: Replacements | None = None,
+    fix: Replacements | Callable[..., Any] | str | None = None,
     fix_name: str = "",
     shortest: str = "steps",
     budget: Budget | None = None,
@@ -86,14 +89,16 @@ def check(
 ) -> Verdict:
     """Explores every interleaving of `scenario` on `kernel`, with the functions of `fix` in place of the kernel's.
 
-    `parameters` are those of scenarios.Parameters: processes, pages, preempt, slot_cache, device. `shortest` is "steps",
+    `fix` is one function of a kernel function's name, or a dict of them by name, or the name of one in FIXES. `parameters` are those of scenarios.Parameters: processes, pages, preempt, slot_cache, device. `shortest` is "steps",
     "switches" or "any". May raise KernelError (a function the machine can't run) or ValueError (parameters that contradict)."""
     if shortest not in ("steps", "switches", "any"):
         raise ValueError(f"shortest is 'steps', 'switches' or 'any', not {shortest!r}")
-    chosen = KERNELS[kernel] if isinstance(kernel, str) else kernel
-    given = scenario.fill(Parameters(**parameters))
-    verdict = Verdict(scenario, chosen, fix_name or ", ".join(fix or {}), given, shortest)
-    system = scenario.system(chosen, given, fix)
+    scene = look_up("scenario", scenario, SCENARIOS) if isinstance(scenario, str) else scenario
+    chosen = look_up("kernel", kernel, KERNELS) if isinstance(kernel, str) else kernel
+    functions, name = functions_of_fix(fix)
+    given = scene.fill(Parameters(**parameters))
+    verdict = Verdict(scene, chosen, fix_name or name, given, shortest)
+    system = scene.system(chosen, given, functions)
     verdict.outcome, _ = explore(system, budget, shortest=shortest, hunt=hunt)
     verdict.reached = coverage(system.programs)
     verdict.source = source_hash(system.kernel)
@@ -102,6 +107,15 @@ def check(
     elif verdict.verdict == "holds" and nearest:
         verdict.recorder, verdict.stopped_at = nearest_miss(system)
     return verdict
+
+
+def functions_of_fix(fix: Replacements | Callable[..., Any] | str | None) -> tuple[Replacements | None, str]:
+    """The functions that replace the kernel's, and what to call them."""
+    if isinstance(fix, str):
+        return look_up("fix", fix, FIXES).replaces, fix
+    if callable(fix):
+        return {fix.__name__: fix}, f"{fix.__name__}()"
+    return fix, ", ".join(f"{n}()" for n in fix or {})
 
 
 def nearest_miss(system: System) -> tuple[Recorder | None, str]:

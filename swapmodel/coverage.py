@@ -13,7 +13,7 @@ from .program import Program, short_file
 
 
 def coverage(programs: Iterable[Program]) -> dict[str, Any]:
-    """For every kernel function that ran: its file, its lines, those never reached, and the (line, line) branches never taken."""
+    """For every kernel function that ran: its file, its lines, those never reached, the (line, line) branches never taken."""
     arcs = set().union(*(p.arcs for p in programs))
     ran: dict[CodeType, set[tuple[int, int]]] = {}
     for code, before, line in arcs:

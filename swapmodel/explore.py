@@ -143,7 +143,7 @@ class Space:
             self.initial += self._place(t, program.first)
 
     def _place(self, t: int, step: Any) -> int:
-        place = step.index << BITS * t
+        place: int = step.index << BITS * t
         if step.operation is None:
             self.finished.add(place)
         return place

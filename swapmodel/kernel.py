@@ -57,7 +57,7 @@ def link(
 ) -> types.SimpleNamespace:
     """The functions of `kernel` with `fix` over it, bound to the globals of `memory`.
 
-    `parameters` are constants of this build (SWAPFILE_CLUSTER, ...). Raises KernelError for a function the machine can't run."""
+    `parameters` are constants of this build (SWAPFILE_CLUSTER, ...). Raises KernelError for a function that can't run."""
     replaced = {**kernel.replaces, **(fix or {})}
     preempt = {"cond_resched": f"cond_resched_{memory.preempt}", "syscall": f"syscall_{memory.preempt}"}
     space: dict[str, Any] = dict(base())

@@ -10,7 +10,7 @@ import functools
 import gc
 import sys
 from collections.abc import Callable, Generator
-from types import CodeType, FrameType
+from types import CodeType, FrameType, GeneratorType
 from typing import Any, NamedTuple
 
 from .liveness import live_locals
@@ -18,6 +18,8 @@ from .machine import Memory, Operation, Violation
 
 LINES_BETWEEN_STEPS = 20_000  # a kernel function that runs longer without yielding never will
 STEPS_OF_A_THREAD = 60_000
+STATES_OF_A_PLACE = 3_000  # values of the locals at one place of a reader's code
+OWN_FILES = ("mm/", "versions/", "machine/")
 
 
 class KernelError(Exception):
@@ -57,6 +59,7 @@ class Program:
         self.name, self._start = name, start
         self.steps: list[Step | None] = [None]  # indices begin at 1
         self._known: dict[Any, Step] = {}
+        self._places: dict[tuple[Frame, ...], int] = {}
         self.arcs: set[tuple[CodeType, int, int]] = set()  # lines of kernel code that ran one after the other; 0: entry
         self.first = self._advance(start(), None, None)
 
@@ -113,8 +116,11 @@ class Program:
     def _step(self, key: Any, operation: Any, stack: Any, came: Any, generator: Any) -> Step:
         step = self._known.get(key)
         if step is None:
+            places = self._places[stack] = self._places.get(stack, 0) + 1
+            if places > STATES_OF_A_PLACE and not stack[-1].file.startswith(OWN_FILES):
+                raise KernelError(f"{_at(stack)} comes by here with ever new values of its locals: a loop without end?")
             if len(self.steps) > STEPS_OF_A_THREAD:
-                raise KernelError(f"{_at(stack)}: more than {STEPS_OF_A_THREAD} different steps: a loop without end?")
+                raise KernelError(f"{self.name} has more than {STEPS_OF_A_THREAD} local states: too large a scenario")
             step = self._known[key] = Step(len(self.steps), operation, stack, came, generator)
             self.steps.append(step)
         return step
@@ -164,7 +170,7 @@ def _levels(generator: Any, before: tuple[Level, ...]) -> tuple[Level, ...]:
     """The levels of a suspended generator, outermost first. The outermost is held by the caller: dropping it would close the
     inner ones. A level whose inner generator is still the same has not run since `before`."""
     levels: list[Level] = []
-    while generator is not None and hasattr(generator, "gi_frame"):
+    while isinstance(generator, GeneratorType):
         inner = generator.gi_yieldfrom
         known = before[len(levels)] if len(levels) < len(before) else None
         if known is not None and inner is not None and known.generator is generator and known.inner is inner:
@@ -195,9 +201,8 @@ def _value_stack(generator: Any, code: CodeType, locals_bound: int) -> tuple[Any
 
 def _comparable(value: Any) -> Any:
     if type(value) is type(iter(range(0))):
-        _, arguments, position = value.__reduce__()  # the position is all that distinguishes two iterators of one loop
-        return ("range_iterator", arguments, position)
-    if hasattr(value, "gi_frame"):
+        return ("range_iterator", *value.__reduce__()[1:])  # its range and its position in it
+    if isinstance(value, GeneratorType):
         return "yield from"  # its own frame follows
     return value
 

@@ -75,7 +75,7 @@ def summary(verdict: Verdict) -> str:
     return (
         f"{verdict.scenario.name} on {verdict.kernel.name}{fix}: {told}{why}\n"
         f"  {plural(p.processes, 'process', 'processes')}, {plural(p.pages, 'page')}, preempt {p.preempt}, slot cache {cache}, "
-        f"{p.device}; {outcome.states:,} states, {outcome.seconds:.2f} s"
+        f"{p.device}; {outcome.states:,} states"
     )
 
 

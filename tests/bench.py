@@ -3,17 +3,17 @@
     python -m tests.bench [--grid 2,2 3,4] [--runs 5] [--peers DIR]
 
 Every command runs once to warm up, then --runs times, in turns so that a busy moment of the machine meets all of them. CPU is
-user and system time of the command and all that it started; figures are medians. "cold" is a whole command, "in process" is
-one search after another in one process. Peers that are missing are named below the table, with how to install them.
+user and system time of the command and all that it started, "/py" its ratio to plain Python's; figures are medians. "cold" is
+a whole command, "in process" one search after another in one process; "unreduced" takes single steps in place of moves. Peers
+that are missing are named below the table, with how to install them.
 
 B/state: ours is (peak memory - memory before the search) / states, in a fresh process. The peers can't tell what they need
-before the search, so theirs is (peak - peak at 1,1) / states.
+before the search, so theirs is (peak - peak at 1,1) / states. Steps: Harmony also counts two of its __init__.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import importlib.util
 import os
 import re
@@ -23,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -58,32 +59,35 @@ class Row(NamedTuple):
     """One line of the table. `run(variant, processes, pages)` is one run, `read(output)` the answer in it."""
 
     checker: str
-    run: object
-    read: object
+    run: Callable
+    read: Callable
 
 
 # ---- running commands ----------------------------------------------------------------------------------------------
 
+# A child's peak begins at the memory of the process that starts it, so a process with next to nothing in it does.
+LAUNCH = """import os, sys, time
+began = time.perf_counter()
+child = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, 1, 2)])
+used = os.wait4(child, 0)[2]
+print(used.ru_utime + used.ru_stime, time.perf_counter() - began, used.ru_maxrss / 1024, file=sys.stderr)
+"""
 
-def environment(cache):
-    """Python commands find the checkout, and compiled modules where a user would have them: in a cache."""
-    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    return {**kept, "PYTHONPATH": str(HERE), "PYTHONPYCACHEPREFIX": cache}
 
-
-def timed(commands, folder):
+def timed(commands, folder=HERE):
     """Runs commands one after the other in `folder`: their times add up, the highest peak counts, the last output is kept."""
-    cpu = peak = 0.0
-    began = time.perf_counter()
+    runs = []
     for command in commands:
-        with tempfile.TemporaryFile("w+") as output:
-            child = subprocess.Popen(command, cwd=folder, env=environment(CACHE), stdout=output, stderr=subprocess.STDOUT)
-            used = os.wait4(child.pid, 0)[2]
-            output.seek(0)
-            text = output.read()
-        cpu += used.ru_utime + used.ru_stime
-        peak = max(peak, used.ru_maxrss / 1024)
-    return Run(cpu, time.perf_counter() - began, peak, text)
+        launch = [sys.executable, "-I", "-S", "-c", LAUNCH, *map(str, command)]
+        done = subprocess.run(launch, cwd=folder, capture_output=True, text=True, check=True)
+        runs.append(Run(*map(float, done.stderr.split()), done.stdout))
+    return Run(sum(r.cpu for r in runs), sum(r.wall for r in runs), max(r.peak for r in runs), runs[-1].output)
+
+
+def keep_bytecode(folder):
+    """Python commands find the checkout, and compiled modules where a user would have them: in a cache."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ.update(PYTHONPATH=str(HERE), PYTHONPYCACHEPREFIX=folder)
 
 
 def median(values):
@@ -100,7 +104,7 @@ def medians(runs):
 
 def ours_cold(*mode):
     def run(variant, processes, pages):
-        return timed([[sys.executable, "-m", "tests.peer_scenario", variant, str(processes), str(pages), *mode]], HERE)
+        return timed([[sys.executable, "-m", "tests.peer_scenario", variant, processes, pages, *mode]])
 
     return run
 
@@ -111,10 +115,8 @@ def read_ours(output):
 
 
 def naive(peers):
-    command = [sys.executable, "peer_naive.py"]
-
     def run(variant, processes, pages):
-        return timed([[*command, variant, str(processes), str(pages)]], peers / "python")
+        return timed([[sys.executable, "peer_naive.py", variant, processes, pages]], peers / "python")
 
     return run
 
@@ -152,7 +154,7 @@ def harmony(peers):
         with tempfile.TemporaryDirectory() as folder:
             shutil.copy(peers / "harmony" / "swap.hny", folder)
             run = timed([["harmony", "--noweb", "-s", "-W", *options, "swap.hny"]], folder)
-            found = Path(folder, "swap.hco").read_text().count('"microsteps"')  # one a step, __init__ among them
+            found = Path(folder, "swap.hco").read_text().count('"microsteps"')  # once in each atomic step
         return run._replace(output=f"{run.output}\nSTEPS {found}")
 
     return run
@@ -166,12 +168,15 @@ def read_harmony(output):
 
 def checkers(peers):
     """The rows of the table, and what is missing for the others."""
-    rows = [Row("swapmodel", ours_cold(), read_ours), Row("swapmodel, plain search", ours_cold("plain"), read_ours)]
+    rows = [
+        Row("swapmodel, cold", ours_cold(), read_ours),
+        Row("swapmodel unreduced, cold", ours_cold("plain"), read_ours),
+    ]
     missing = []
     for name, row, there in (
-        ("plain Python", Row("plain Python", naive(peers), read_naive), (peers / "python" / "peer_naive.py").exists()),
-        ("SPIN", Row("SPIN, gcc included", spin(peers), read_spin), shutil.which("spin") and shutil.which("gcc")),
-        ("Harmony", Row("Harmony", harmony(peers), read_harmony), shutil.which("harmony")),
+        ("plain Python", Row("plain Python, cold", naive(peers), read_naive), (peers / "python" / "peer_naive.py").exists()),
+        ("SPIN", Row("SPIN and gcc, cold", spin(peers), read_spin), shutil.which("spin") and shutil.which("gcc")),
+        ("Harmony", Row("Harmony, cold", harmony(peers), read_harmony), shutil.which("harmony")),
     ):
         if there and peers.exists():
             rows.append(row)
@@ -213,7 +218,7 @@ def inside_thread(version, processes, pages, runs):
 
 def inside(call):
     """The medians and the answer of one of the two functions above, called in a process of its own."""
-    run = timed([[sys.executable, "-c", f"from tests.bench import *; {call}"]], HERE)
+    run = timed([[sys.executable, "-c", f"from tests.bench import *; {call}"]])
     found = re.search("INSIDE.*", run.output)
     if not found:
         raise RuntimeError(run.output)
@@ -223,8 +228,8 @@ def inside(call):
 
 # ---- the table -------------------------------------------------------------------------------------------------------
 
-LINE = "{:<7} {:<9} {:<32} {:>7} {:>6} {:>7} {:>6} {:>9} {:>7} {:>5}  {}"
-HEAD = ("P,N", "variant", "checker", "CPU s", "/plain", "wall s", "MiB", "states", "B/state", "steps", "")
+LINE = "{:<5} {:<9} {:<31} {:>7} {:>6} {:>7} {:>5} {:>9} {:>7} {:>5} {}"
+HEAD = ("P,N", "variant", "checker", "CPU s", "/py", "wall s", "MiB", "states", "B/state", "steps", "")
 
 
 def show(where, what, checker, run, answer, base=None):
@@ -242,12 +247,21 @@ def side_by_side(rows, case, runs):
     for _ in range(runs + 1):
         for row in rows:
             every[row.checker].append(row.run(*case))
-    return {row.checker: (medians(every[row.checker][1:]), row.read(every[row.checker][-1].output)) for row in rows}
+    return {row.checker: (medians(every[row.checker][1:]), answer(row, every[row.checker][-1])) for row in rows}
+
+
+def answer(row, run):
+    """What the checker says; "failed", and why on stderr, if that can't be read."""
+    try:
+        return row.read(run.output)
+    except (AttributeError, IndexError, ValueError):
+        print(f"{row.checker} failed:\n{run.output}", file=sys.stderr)
+        return Answer("failed", None, 0)
 
 
 def add_bytes(row, variant, run, answer):
     """A peer's bytes per state: what its peak grew since 1,1."""
-    if answer.bytes is not None:
+    if answer.bytes is not None or not answer.states:
         return answer
     floor = row.run(variant, 1, 1).peak
     return answer._replace(bytes=max(0, round((run.peak - floor) * 2**20 / answer.states)))
@@ -255,12 +269,12 @@ def add_bytes(row, variant, run, answer):
 
 def compare(rows, variant, processes, pages, runs):
     results = side_by_side(rows, (variant, processes, pages), runs)
-    base = results["plain Python"][0].cpu if "plain Python" in results else None
+    base = results["plain Python, cold"][0].cpu if "plain Python, cold" in results else None
     where = f"{processes},{pages}"
     for row in rows:
         run, answer = results[row.checker]
         show(where, variant, row.checker, run, add_bytes(row, variant, run, answer), base)
-    for reduce, name in ((True, "swapmodel, in process"), (False, "swapmodel, plain, in process")):
+    for reduce, name in ((True, "swapmodel, in process"), (False, "swapmodel unreduced, in process")):
         show(where, variant, name, *inside(f"inside_peer({variant!r}, {processes}, {pages}, {reduce}, {runs})"), base)
     print()
 
@@ -270,11 +284,10 @@ def our_own(runs):
     for version in ("v6.8", "v6.9", "v5.2", "as-argued"):
         show("2,2", version, "scenario thread, in process", *inside(f"inside_thread({version!r}, 2, 2, {runs})"))
     commands = {"python -c pass": ["-c", "pass"], "python -c 'import swapmodel'": ["-c", "import swapmodel"]}
-    with contextlib.suppress(ImportError):
-        if importlib.util.find_spec("swapmodel.__main__"):
-            commands["python -m swapmodel"] = ["-m", "swapmodel"]
+    if importlib.util.find_spec("swapmodel.__main__"):
+        commands["python -m swapmodel"] = ["-m", "swapmodel"]
     for name, arguments in commands.items():
-        every = [timed([[sys.executable, *arguments]], HERE) for _ in range(runs + 1)]
+        every = [timed([[sys.executable, *arguments]]) for _ in range(runs + 1)]
         show("", "", name, medians(every[1:]), None)
 
 
@@ -285,15 +298,19 @@ def main():
     parser.add_argument("--peers", type=Path, default=PEERS, metavar="DIR", help="the other checkers' models")
     given = parser.parse_args()
     rows, missing = checkers(given.peers.resolve())
-    print(LINE.format(*HEAD).rstrip())
-    for cell in given.grid:
-        for variant in VARIANTS:
-            compare(rows, variant, *map(int, cell.split(",")), given.runs)
-    our_own(given.runs)
+    with tempfile.TemporaryDirectory() as folder:
+        keep_bytecode(folder)
+        table(rows, given.grid, given.runs)
     print(*["", *missing], sep="\n")
 
 
-CACHE = ""
+def table(rows, grid, runs):
+    print(LINE.format(*HEAD).rstrip())
+    for cell in grid:
+        for variant in VARIANTS:
+            compare(rows, variant, *map(int, cell.split(",")), runs)
+    our_own(runs)
+
+
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as CACHE:
-        main()
+    main()

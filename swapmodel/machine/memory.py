@@ -211,7 +211,7 @@ class Pointer:
 
 
 class Object:
-    """What one allocation returns and one free takes back. Births are numbered 1, 2, ...; `life` is -n once birth n is freed."""
+    """What one allocation returns and one free takes back. Births are numbered from 1; `life` is -n once birth n is freed."""
 
     def __init__(self, name: str, life: int, make: Callable[[Object, int], Pointer]):
         self.name, self.life, self._make = name, life, make
