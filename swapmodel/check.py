@@ -89,8 +89,9 @@ def check(
 ) -> Verdict:
     """Explores every interleaving of `scenario` on `kernel`, with the functions of `fix` in place of the kernel's.
 
-    `fix` is one function of a kernel function's name, or a dict of them by name, or the name of one in FIXES. `parameters` are those of scenarios.Parameters: processes, pages, preempt, slot_cache, device. `shortest` is "steps",
-    "switches" or "any". May raise KernelError (a function the machine can't run) or ValueError (parameters that contradict)."""
+    `fix` is one function of a kernel function's name, or a dict of them by name, or the name of one in FIXES. `shortest` is
+    "steps", "switches" or "any". `parameters` are those of scenarios.Parameters: processes, pages, preempt, slot_cache,
+    device. May raise KernelError (a function the machine can't run) or ValueError (parameters that contradict)."""
     if shortest not in ("steps", "switches", "any"):
         raise ValueError(f"shortest is 'steps', 'switches' or 'any', not {shortest!r}")
     scene = look_up("scenario", scenario, SCENARIOS) if isinstance(scenario, str) else scenario

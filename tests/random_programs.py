@@ -13,7 +13,18 @@ from hypothesis import strategies as st
 
 from swapmodel import machine
 from swapmodel.kernel import WAITS, named_by
-from swapmodel.machine import NULL, Memory, Struct, Violation, completion_t, mutex_t, percpu_ref_t, rw_semaphore, spinlock_t, word
+from swapmodel.machine import (
+    NULL,
+    Memory,
+    Struct,
+    Violation,
+    completion_t,
+    mutex_t,
+    percpu_ref_t,
+    rw_semaphore,
+    spinlock_t,
+    word,
+)
 from swapmodel.program import Program, System
 
 from .reference import Start
@@ -117,13 +128,14 @@ class _Writer:
         self.draw, self.calm, self.loops = draw, calm, loops
         self.helpers: list[str] = []
         self.fresh = itertools.count()
+        self.held: list[str] = []  # sections around what is written now
 
     def pick(self, *choices: Any) -> Any:
         return self.draw(st.sampled_from(choices))
 
     def thread(self, n: int, steps: int) -> str:
         body = self.block(steps, [], None)[0]
-        return "\n".join([f"def thread{n}(t, o):", *indent(body or ["return", "yield"])])
+        return "\n".join([f"def thread{n}(t, o):", *indent([*body, "return", "yield"])])
 
     def block(self, steps: int, known: list[str], loop: str | None) -> tuple[list[str], int]:
         """Lines, and how many steps they have at most."""
@@ -141,10 +153,20 @@ class _Writer:
         if steps >= 3:
             kinds += ["section", "section", "section", "pinned"]
         if steps >= 2:
-            kinds += ["for", "call", "synchronize"]
+            kinds += ["for", "call"]
+        if steps >= 2 and not (self.calm and self.sleepless()):
+            kinds += ["synchronize"]
         if self.loops and steps >= 2:
             kinds += ["while"]
         return getattr(self, f"_{self.pick(*kinds)}")(steps, known, loop)
+
+    @property
+    def guarded(self) -> bool:
+        """May the fields be used that t.lock guards? A wild program does not ask."""
+        return not self.calm or any("(t.lock)" in enter for enter in self.held)
+
+    def sleepless(self) -> bool:
+        return any("spin" in enter or "rcu" in enter or "irq" in enter for enter in self.held)
 
     def expression(self, known: list[str], loop: str | None) -> str:
         return self.pick("0", "1", "2", *known, *([loop] if loop else []))
@@ -165,7 +187,7 @@ class _Writer:
             "READ_ONCE(t.flag)",
             f"xchg(t.flag, {value})",
             f"cmpxchg(t.turn, 0, {value})",
-            "read(t.data)",
+            *(["read(t.data)"] if self.guarded else []),
         )
 
     def _load(self, steps, known, loop):
@@ -184,9 +206,8 @@ class _Writer:
                 f"yield WRITE_ONCE(t.flag, {value})",
                 f"yield WRITE_ONCE(t.turn, {value})",
                 f"yield WRITE_ONCE(t.flag, {value})",
-                f"yield WRITE_ONCE(t.peek, {value})",
-                f"yield write(t.data, {value})",
                 "yield atomic_add(1, t.turn)",
+                *([f"yield WRITE_ONCE(t.peek, {value})", f"yield write(t.data, {value})"] if self.guarded else []),
             )
         ], 1
 
@@ -209,6 +230,8 @@ class _Writer:
             "cond_synchronize_rcu()",
             "up_read(t.sem)",
         ]
+        if self.calm and self.sleepless():
+            calm = ["complete(t.comp)", "READ_ONCE(t.limit)"]
         return [f"yield {self.pick(*calm, *([] if self.calm else wild))}"], 1
 
     def _pointer(self, steps, known, loop):
@@ -285,7 +308,13 @@ class _Writer:
             ("local_irq_disable()", "local_irq_enable()"),
             ("folio_lock(o)", "folio_unlock(o)"),
         )
+        if self.calm and (
+            (self.sleepless() and ("mutex" in enter or "down" in enter or "folio" in enter)) or enter in self.held
+        ):
+            enter, leave = "local_irq_disable()", "local_irq_enable()"
+        self.held.append(enter)
         inside, taken = self.block(steps - 2, known, loop)
+        self.held.pop()
         if "t.lock)" in enter and taken < steps - 2 and self.pick(True, True, False):
             value = self.expression(known, loop)
             inside = [*inside, self.pick(f"yield write(t.data, {value})", f"yield WRITE_ONCE(t.peek, {value})")]
@@ -345,7 +374,7 @@ def indent(lines: list[str]) -> list[str]:
 def programs(draw: Any, steps: dict[int, int], loops: bool = False) -> Source:
     """`steps[n]` is how many steps each thread of a program with n threads may take, without the system call's two."""
     threads = draw(st.sampled_from(sorted(steps)))
-    writer = _Writer(draw, calm=draw(st.booleans()), loops=loops)
+    writer = _Writer(draw, calm=draw(st.sampled_from([True, True, True, False])), loops=loops)
     bodies = [writer.thread(n, steps[threads]) for n in range(threads)]
     text = "\n\n".join([*writer.helpers, *bodies]) + "\n"
     preempt = draw(st.sampled_from(["full", "full", "none"]))

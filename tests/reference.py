@@ -226,8 +226,11 @@ def run(system: System, starts: list[Start], schedule: list[int]) -> Said | None
         if operation is not None:
             cpu = Cpu(system.memory, words, t)
             try:
-                if operation.apply(cpu) is not BLOCKED or operation.sleep(cpu):
+                value = operation.apply(cpu)
+                if value is BLOCKED and operation.sleep(cpu):
                     return None
-            except Violation:
+                if value is not BLOCKED and (cpu.after() != words or generators[t].send(value) != operation):
+                    return None  # else it waits in a loop, and looks at the same word again
+            except (Violation, StopIteration):
                 return None
     return ("deadlock", "nobody can go on: " + ", ".join(stuck)) if stuck else None

@@ -1,0 +1,18 @@
+"""The explorer: every interleaving, or an honest `unfinished`. It knows nothing about swap."""
+
+from .budget import Budget, Outcome, no_collection
+from .search import explore
+from .shortest import fewest_steps, fewest_switches
+from .space import Found, NotReducible, Space
+
+__all__ = [
+    "Budget",
+    "Found",
+    "NotReducible",
+    "Outcome",
+    "Space",
+    "explore",
+    "fewest_steps",
+    "fewest_switches",
+    "no_collection",
+]

@@ -1,0 +1,204 @@
+"""Every interleaving of a system's threads, breadth first."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from array import array
+
+from ..machine import Violation
+from ..program import System
+from .budget import CHUNK, Budget, Outcome, no_collection
+from .shortest import fewest_steps, fewest_switches
+from .space import Found, NotReducible, Space, deadlock
+
+PROBE = 100_000  # pairs of (state, last thread) looked at to make a shortest schedule easier to read
+
+
+def explore(
+    system: System,
+    budget: Budget | None = None,
+    *,
+    finish: bool = True,
+    reduce: bool = True,
+    shortest: str = "steps",
+    hunt: bool = False,
+) -> tuple[Outcome, Space]:
+    """Breadth-first search through all interleavings until a violation.
+
+    The schedule found has the fewest "steps", or the fewest context "switches" and then steps, as `shortest` says; "any" has
+    few steps, but is not proven to have the fewest. `hunt` looks for it at once, which is faster where there is one. `finish`
+    also demands that from every state every thread can still return (else: deadlock or livelock). `reduce` explores moves
+    in place of single steps (see Space)."""
+    budget = budget or Budget()
+    began = time.process_time()
+    with no_collection():
+        try:
+            outcome, space = _explore(system, budget, finish, reduce, shortest, hunt)
+        except NotReducible:
+            outcome, space = _explore(system, budget, finish, False, shortest, hunt)
+    outcome.seconds = time.process_time() - began
+    return outcome, space
+
+
+def _explore(system: System, budget: Budget, finish: bool, reduce: bool, shortest: str, hunt: bool) -> tuple[Outcome, Space]:
+    outcome = Outcome()
+    outcome.reduced = reduce
+    exact = shortest != "any"
+    if hunt and _hunt(Space(system, reduce, early=not exact), outcome, shortest, budget):
+        return outcome, Space(system, reduce)
+    space = Space(system, reduce)
+    search = _Search(space, budget, outcome)
+    search.run()
+    if finish and outcome.verdict == "holds":
+        search.demand_finish()
+    if outcome.violation is not None and outcome.violation.kind != "livelock":
+        _hunt(Space(system, reduce, early=not exact), outcome, shortest, budget)
+    return outcome, space
+
+
+def _hunt(space: Space, outcome: Outcome, shortest: str, budget: Budget) -> bool:
+    """Looks for the shortest counterexample. Moves differ in length and may have needless releases: the path with the fewest
+    moves need not be the one with the fewest steps, or switches."""
+    found: tuple[list[int], Violation, int] | None
+    if shortest == "switches":
+        found = fewest_switches(space, budget)
+    else:
+        found = fewest_steps(space, budget)
+        again = found and fewest_switches(space, Budget(max_states=PROBE), [found[0].count(t) for t in space.threads])
+        if found and again and len(again[0]) == len(found[0]):
+            found = (again[0], again[1], found[2])  # as few steps, fewer context switches
+    if found is None:
+        return False
+    outcome.schedule, outcome.violation = found[0], found[1]
+    outcome.states = outcome.states or found[2]
+    outcome.verdict = "violated"
+    return True
+
+
+class _Search:
+    def __init__(self, space: Space, budget: Budget, outcome: Outcome):
+        self.space, self.budget, self.outcome = space, budget, outcome
+        self.order: list[int] = [space.initial]  # states as they were found
+        self.parent = array("L", [0])  # index in `order` of the state each was found from
+
+    def run(self) -> None:
+        outcome = self.outcome
+        try:
+            outcome.reason = self._breadth_first()
+        except KeyboardInterrupt:
+            outcome.reason = "interrupted"
+        outcome.states = len(self.order)
+        if outcome.violation is None:
+            outcome.verdict = "unfinished" if outcome.reason else "holds"
+
+    def _breadth_first(self) -> str:
+        """Returns why it stopped early; an empty string when the whole space was explored or a violation found."""
+        space, outcome, order, parent = self.space, self.outcome, self.order, self.parent
+        rows, masks, shift, difference = space.rows, space.masks, space.shift, space.difference
+        seen, append, add_parent = {space.initial}, order.append, parent.append
+        add, edges, i, layer_end = seen.add, 0, 0, 1
+        while i < len(order):
+            if i >= layer_end:
+                outcome.depth, layer_end = outcome.depth + 1, len(order)
+            stop = self.budget.spent(len(order), outcome.depth)
+            if stop:
+                outcome.transitions = edges
+                return stop
+            for state in order[i : min(i + CHUNK, layer_end)]:
+                row, before = rows[state >> shift], edges
+                for t, mask in enumerate(masks):
+                    change = row.get(state & mask)
+                    if change is None:
+                        try:
+                            change = difference(state, t)
+                        except Found as found:
+                            outcome.transitions = edges
+                            self._violated(i, found)
+                            return ""
+                    if change:
+                        edges += 1
+                        new = state + change
+                        if new not in seen:
+                            add(new)
+                            append(new)
+                            add_parent(i)
+                if edges == before and not space.is_final(state):
+                    self._violated(i, Found(0, deadlock(space, state), 0))
+                    outcome.transitions = edges
+                    return ""
+                i += 1
+        outcome.transitions = edges
+        return ""
+
+    def _violated(self, index: int, found: Found) -> None:
+        outcome = self.outcome
+        outcome.violation = found.violation
+        outcome.schedule = self.schedule(index) + [found.thread] * found.taken
+        outcome.verdict = "violated"
+
+    def schedule(self, index: int) -> list[int]:
+        """Which thread takes each step on the way to the state of this index."""
+        states = [self.order[index]]
+        while index:
+            index = self.parent[index]
+            states.append(self.order[index])
+        states.reverse()
+        path: list[int] = []
+        for state, after in itertools.pairwise(states):
+            t = next(t for t in self.space.threads if state + (self.space.difference(state, t) or -state) == after)
+            path += [t] * self.space.length(state, t)
+        return path
+
+    def demand_finish(self) -> None:
+        """From every state every thread can still return. First each state is followed along one schedule, the first thread
+        that can move; what that does not answer is searched backwards."""
+        space = self.space
+        rows, masks, shift = space.rows, space.masks, space.shift
+        finals, steps_only = space.final_places(), (1 << shift) - 1
+        good = {state for state in self.order if state & steps_only in finals}
+        unclear: set[int] = set()
+        for state in reversed(self.order):
+            path = []
+            while state not in good and state not in unclear:
+                row = rows[state >> shift]
+                for mask in masks:
+                    change = row[state & mask]
+                    if change:
+                        break
+                if state + change in good:
+                    good.add(state)
+                    break
+                path.append(state)
+                unclear.add(state)
+                state += change
+            if path and state in good:
+                good.update(path)
+                unclear.difference_update(path)
+        self._search_backwards(good, unclear)
+
+    def _search_backwards(self, good: set[int], unclear: set[int]) -> None:
+        """Adds to `good` the unclear states from which a good one can be reached; the others are doomed."""
+        before: dict[int, list[int]] = {}
+        pending: list[int] = []
+        for state in unclear:
+            row = self.space.rows[state >> self.space.shift]
+            for mask in self.space.masks:
+                after = state + row[state & mask]
+                if after in good:
+                    pending.append(state)
+                before.setdefault(after, []).append(state)
+        while pending:
+            state = pending.pop()
+            if state not in good:
+                good.add(state)
+                pending += before.get(state, ())
+        doomed = next((state for state in self.order if state not in good), None) if unclear - good else None
+        if doomed is not None:
+            self._livelock(doomed)
+
+    def _livelock(self, state: int) -> None:
+        names = [p.name for p, step in zip(self.space.system.programs, self.space.steps(state), strict=True) if step.operation]
+        self.outcome.verdict = "violated"
+        self.outcome.violation = Violation("livelock", f"from here on {', '.join(names)} can never all return")
+        self.outcome.schedule = self.schedule(self.order.index(state))

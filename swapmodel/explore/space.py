@@ -1,0 +1,204 @@
+"""The state space: states as integers, moves as differences between them, each computed once.
+
+A state is one integer: the number of its memory (memories are interned) and, in 16 bits each, the step every thread stands at.
+What a thread's next move does depends on (memory, step) alone, so it is computed once and then added as a difference.
+"""
+
+from __future__ import annotations
+
+import itertools
+import operator
+from collections.abc import Callable
+from typing import Any
+
+from ..machine import ACQUIRE, BLOCKED, VISIBLE, Cpu, Violation
+from ..program import System
+
+BITS = 16
+LONGEST_MOVE = 10_000  # steps; a longer one goes round in circles
+
+
+class Found(Exception):
+    """The last of the next `taken` steps of `thread` violates something."""
+
+    def __init__(self, thread: int, violation: Violation, taken: int = 1):
+        super().__init__(str(violation))
+        self.thread, self.violation, self.taken = thread, violation, taken
+
+
+class NotReducible(Exception):
+    """A thread tests whether a lock is held: then taking that lock is visible, and no step may be put off."""
+
+
+Case = tuple[tuple[tuple[int, Any], ...], int, int]  # (word, value) stored; difference of the place; steps taken
+
+
+class Watched:
+    """Words that note which of them are read."""
+
+    def __init__(self, words: tuple[Any, ...]):
+        self._words, self.reads = words, set[int]()
+
+    def __getitem__(self, word: int) -> Any:
+        self.reads.add(word)
+        return self._words[word]
+
+
+class Table:
+    """What is known of one step's move, by the values of the words that it was ever seen to read."""
+
+    def __init__(self, reads: set[int]):
+        self.reads, self.cases = reads, dict[Any, Case]()
+        self.key: Callable[[Any], Any] = operator.itemgetter(*sorted(reads)) if reads else _nothing
+
+
+def _nothing(words: Any) -> None:
+    return None
+
+
+class Space:
+    """The state space: interned memories, and for each the differences that moves taken there make.
+
+    Steps that move. With `reduce`, a move of a thread is its invisible steps and at most one lock taken, followed by the
+    first step that others can notice. Invisible is a load of what no other thread can store (a constant, or data guarded by
+    a lock the thread holds) and a store of what no other thread can load. Any execution can be rearranged so that such
+    steps, and the taking of a lock, come right before their thread's next visible step: none of the steps they are put
+    off past could see or undo them, and if one frees their memory, they fail there instead. So a violation is found if
+    and only if the full search finds one, and the cheapest path in steps is as long. A move never ends behind a lock that
+    stands before another wait, so that deadlocks remain.
+
+    With `early`, a move goes on over the releases that follow its visible step: letting others go on sooner hides nothing,
+    but a counterexample may then contain releases it does not need. Tested against the full search: tests/test_soundness.py.
+    """
+
+    def __init__(self, system: System, reduce: bool = True, early: bool = True, skip: frozenset[str] = frozenset()):
+        self.system, self.threads = system, range(len(system.programs))
+        self.reduce, self.early = reduce, reduce and early
+        self.skip = skip  # operations that never wait: what would happen without them?
+        self.shift = BITS * len(system.programs)
+        self.masks = tuple(((1 << BITS) - 1) << BITS * t for t in self.threads)
+        self.memories: list[tuple[Any, ...]] = []
+        self._numbers: dict[tuple[Any, ...], int] = {}
+        self.rows: list[dict[int, int]] = []  # memory -> {step, in its place in the state: difference, 0 if blocked}
+        self._tables: dict[int, Table] = {}
+        self.longs: list[dict[int, int]] = []  # memory -> {step, in its place: steps of a move that has more than one}
+        self.finished: set[int] = set()  # steps, in their place, at which a thread has returned
+        self.initial = self._number(system.words, 0, 0) << self.shift
+        for t, program in enumerate(system.programs):
+            self.initial += self._place(t, program.first)
+
+    def _place(self, t: int, step: Any) -> int:
+        place: int = step.index << BITS * t
+        if step.operation is None:
+            self.finished.add(place)
+        return place
+
+    def _number(self, words: tuple[Any, ...], thread: int, taken: int) -> int:
+        number = self._numbers.get(words)
+        if number is None:
+            for oracle in self.system.oracles:
+                violation = oracle(words)
+                if violation is not None:
+                    raise Found(thread, violation, taken)
+            number = self._numbers[words] = len(self.memories)
+            self.memories.append(words)
+            self.rows.append({})
+            self.longs.append({})
+        return number
+
+    def difference(self, state: int, t: int) -> int:
+        """What to add to `state` for thread t's next move; 0 when it can't make one. May raise Found."""
+        place, number = state & self.masks[t], state >> self.shift
+        row = self.rows[number]
+        if place not in row:
+            row[place] = self._difference(number, place, t)
+        return row[place]
+
+    def length(self, state: int, t: int) -> int:
+        """How many steps thread t's next move has."""
+        return self.longs[state >> self.shift].get(state & self.masks[t], 1)
+
+    def _difference(self, number: int, place: int, t: int) -> int:
+        words = self.memories[number]
+        table = self._tables.get(place)
+        case = table.cases.get(table.key(words)) if table else None
+        if case is None:
+            case = self._learn(words, place, t)
+        writes, moved, taken = case
+        if taken > 1:
+            self.longs[number][place] = taken
+        if not writes:
+            return moved
+        for word, value in writes:
+            words = (*words[:word], value, *words[word + 1 :])
+        after = self._numbers.get(words)
+        if after is None:
+            after = self._number(words, t, taken)
+        return (after - number << self.shift) + moved
+
+    def _learn(self, words: tuple[Any, ...], place: int, t: int) -> Case:
+        """What the move does in every memory that agrees with `words` on the words it reads."""
+        watched = Watched(words)
+        cpu = Cpu(self.system.memory, watched, t)
+        first = self.system.programs[t].steps[place >> BITS * t]
+        step, taken = self._move(cpu, first)
+        if not taken:
+            cpu.writes, step = {}, first
+        case = (tuple(cpu.writes.items()), self._place(t, step) - place, taken)
+        table = self._tables.get(place)
+        if table is None or not watched.reads <= table.reads:
+            table = self._tables[place] = Table(watched.reads | (table.reads if table else set()))
+        table.cases[table.key(words)] = case
+        return case
+
+    def _move(self, cpu: Cpu, step: Any) -> tuple[Any, int]:
+        """The thread's next move: (step after, steps taken). 0 steps when it has returned or is blocked."""
+        after = self.system.programs[cpu.me].after
+        taken, acquired = 0, None
+        while step.operation is not None:
+            operation = step.operation
+            if acquired is not None and operation.blocks:
+                step, taken, cpu.writes = acquired
+                break
+            if taken > LONGEST_MOVE:
+                raise Found(cpu.me, Violation("livelock", "it goes round for ever and nobody could notice"), taken)
+            if self.reduce and operation.name == "spin_trylock":
+                raise NotReducible
+            kind = operation.moves(cpu) if self.reduce else VISIBLE
+            try:
+                value = operation.apply(cpu)
+            except Violation as violation:
+                raise Found(cpu.me, violation, taken + 1) from None
+            if value is BLOCKED and operation.name in self.skip:
+                value = None
+            if value is BLOCKED:
+                return step, taken + 1 if operation.sleep(cpu) else 0
+            step, taken = after(step, value), taken + 1
+            if kind == VISIBLE:
+                while self.early and step.operation is not None and step.operation.releases:
+                    step, taken = after(step, step.operation.apply(cpu)), taken + 1
+                break
+            if kind == ACQUIRE:
+                acquired = (step, taken, dict(cpu.writes))
+        return step, taken
+
+    def steps(self, state: int) -> list[Any]:
+        """The step each thread stands at."""
+        return [p.steps[(state >> BITS * t) & ((1 << BITS) - 1)] for t, p in enumerate(self.system.programs)]
+
+    def final_places(self) -> set[int]:
+        """All the ways for every thread to have returned, as the part of a state below its memory."""
+        each = [[place for place in self.finished if place & mask] for mask in self.masks]
+        return {sum(places) for places in itertools.product(*each)}
+
+    def is_final(self, state: int) -> bool:
+        return all(state & mask in self.finished for mask in self.masks)
+
+
+def deadlock(space: Space, state: int) -> Violation:
+    waits = [
+        f"{program.name} waits at {step.operation}"
+        for program, step in zip(space.system.programs, space.steps(state), strict=True)
+        if step.operation is not None
+    ]
+    return Violation("deadlock", "nobody can go on: " + ", ".join(waits))

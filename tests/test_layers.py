@@ -1,0 +1,68 @@
+"""The table of design.md, section 3, held by the imports."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent / "swapmodel"
+MAY_IMPORT = {
+    "machine": set(),
+    "liveness": set(),
+    "names": set(),
+    "progress": set(),
+    "mm": {"machine"},
+    "program": {"machine", "liveness"},
+    "lint": {"program"},
+    "oracle": {"machine"},
+    "trace": {"machine", "program"},
+    "coverage": {"liveness", "program"},
+    "explore": {"machine", "program", "trace", "oracle"},
+    "kernel": {"machine", "mm", "program", "lint"},
+    "versions": {"machine", "mm", "kernel"},
+    "fixes": {"machine", "mm", "kernel", "program", "versions", "names"},
+    "scenarios": {"machine", "mm", "kernel", "oracle", "program"},
+    "check": {"coverage", "explore", "fixes", "kernel", "names", "program", "scenarios", "trace", "versions", "views"},
+    "views": {"machine", "mm", "program", "trace", "check"},
+}
+
+
+def modules():
+    for path in sorted(ROOT.rglob("*.py")):
+        name = path.relative_to(ROOT).with_suffix("").parts[0]
+        if name not in ("__init__", "__main__"):
+            yield name, path
+
+
+def imported(path):
+    """The modules of ours that a file imports at run time, by their first name."""
+    depth = len(path.relative_to(ROOT).parts)
+    tree = ast.parse(path.read_text())
+    skipped = {
+        id(n)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        for n in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and id(node) not in skipped and node.level == depth:
+            if node.module:
+                yield node.module.split(".")[0]
+            else:
+                yield from (alias.name for alias in node.names)
+
+
+@pytest.mark.parametrize(("name", "path"), list(modules()), ids=lambda v: getattr(v, "name", v))
+def test_imports_go_one_way(name, path):
+    assert set(imported(path)) - {name} <= MAY_IMPORT[name]
+
+
+def test_the_explorer_knows_nothing_of_swap():
+    for name in ("explore", "program", "liveness", "coverage"):
+        assert "swap" not in (ROOT / f"{name}.py").read_text().replace("swapmodel", "").lower()
+
+
+def test_files_stay_small():
+    sizes = {path: path.read_text().count("\n") for _, path in modules()}
+    assert sorted(sizes.values())[len(sizes) // 2] <= 130
+    assert {p.name: n for p, n in sizes.items() if n > 400} == {}
