@@ -25,10 +25,10 @@ MAX_STATES = 5_000_000
 MAX_BYTES = 6 << 30
 
 MAIN_JOB = (
-    ("thread", "as-argued", "violated", "what the thread of March 2024 concluded"),
-    ("thread", "v6.8", "holds", "refuted: the page table lock is a spinlock, so swapoff waits"),
-    ("shmem-truncate", "v6.8", "violated", "the real race, CVE-2024-26960: nothing is held here"),
-    ("shmem-truncate", "v6.9", "holds", "fixed by 82b1c07a0af6, which pins the device"),
+    ("thread", "as-argued", "what the thread of March 2024 concluded"),
+    ("thread", "v6.8", "refuted: the page table lock is a spinlock, so swapoff waits"),
+    ("shmem-truncate", "v6.8", "the real race, CVE-2024-26960: nothing is held here"),
+    ("shmem-truncate", "v6.9", "fixed by 82b1c07a0af6, which pins the device"),
 )
 
 NEXT = """Next:
@@ -114,8 +114,8 @@ def main_job(given: argparse.Namespace) -> int:
     """The seed's question, on the kernels that answer it."""
     print("Can free_swap_and_cache() touch a swap device that swapoff() is tearing down?\n")
     rows, reasons = [("scenario", "kernel", "verdict", "states", "")], []
-    for scenario, kernel, expected, remark in MAIN_JOB:
-        verdict = check(SCENARIOS[scenario], kernel, shortest="any", hunt=expected == "violated")
+    for scenario, kernel, remark in MAIN_JOB:
+        verdict = check(SCENARIOS[scenario], kernel, shortest="any")
         told = "VIOLATED" if verdict.verdict == "violated" else verdict.verdict
         rows.append((scenario, kernel, told, f"{verdict.outcome.states:,}", remark))
         reasons.append(f"{scenario}, {kernel}: {sentence(reason(verdict))}")

@@ -80,72 +80,83 @@ def _starter(space: Any, thread: Thread) -> Callable[[], Any]:
 
 
 class Device(NamedTuple):
-    """A swap device in memory, and the folio in its part of the swap cache."""
+    """A swap device in memory."""
 
     si: Pointer
     map: Pointer
-    folio: Pointer
-    first: int  # offset of the folio
+    first: int  # offset of the first slot in use
     constants: dict[str, Any]
 
 
 def lay_device(memory: Memory, parameters: Parameters, references: list[int], *, huge: bool) -> Device:
-    """Swap device 0 with one folio in the swap cache, whose slot i has the count `references[i]`.
+    """Swap device 0 with its pages in the swap cache; slot i of them has the count `references[i]`.
 
-    A huge folio fills cluster 1 (cluster 0 has the header); a small one has offset 1."""
-    pages = len(references)
-    cluster = pages if huge else 256
-    first = pages if huge else 1
-    slots = first + pages
-    si = memory.new(structs.swap_info_struct, "si", type=0, pages=slots - 1, max=slots)
-    memory.set(si.flags, swapops.SWP_USED | swapops.SWP_WRITEOK | swapops.SWP_BLKDEV | swapops.SWP_SOLIDSTATE)
-    memory.set(si.inuse_pages, pages)
-    memory.set(si.lowest_bit, 1 if first > 1 else slots)
-    memory.set(si.highest_bit, first - 1 if first > 1 else 0)
-    clusters: Any = NULL
-    if parameters.device == "ssd":
-        used = {"data": pages, "flags": swapops.CLUSTER_FLAG_HUGE if huge else 0}
-        clusters = memory.structs(
-            structs.swap_cluster_info, "cluster_info", [{"data": 1}, used] if huge else [{**used, "data": pages + 1}]
-        )
-    memory.set(si.cluster_info, clusters)
+    A huge folio fills cluster 1 (cluster 0 has the header); small ones begin at offset 1. With the slot cache on, CPU 0 has
+    one more slot in its allocation cache, as every device in use has (measured: 64 of them)."""
+    pages, spare = len(references), int(parameters.slot_cache)
+    cluster, first = (pages, pages) if huge else (256, 1)
     bytes_ = [swapops.SWAP_MAP_BAD] + [0] * (first - 1) + [swapops.SWAP_HAS_CACHE | n for n in references]
-    map = memory.array(
-        "swap_map",
-        bytes_,
-        guard=lambda i: clusters[i // cluster].lock if clusters else si.lock,
-        show=swapops.show_byte,
-    )
+    bytes_ += [swapops.SWAP_HAS_CACHE] * spare
+    slots, ssd = len(bytes_), parameters.device == "ssd"
+    si = memory.new(structs.swap_info_struct, "si", type=0, pages=slots - 1, max=slots)
+    kind = swapops.SWP_SOLIDSTATE if ssd else 0
+    memory.set(si.flags, swapops.SWP_USED | swapops.SWP_WRITEOK | swapops.SWP_BLKDEV | kind)
+    memory.set(si.inuse_pages, pages + spare)
+    lowest, highest = (1, first - 1) if first > 1 else (slots, 0)
+    memory.set(si.lowest_bit, lowest)
+    memory.set(si.highest_bit, highest)
+    memory.set(si.avail_list, int(highest > 0))  # a full device is not on the list
+    clusters = lay_clusters(memory, bytes_, cluster, huge) if ssd else NULL
+    memory.set(si.cluster_info, clusters)
+    guard: Callable[[int], Any] = (lambda i: clusters[i // cluster].lock) if ssd else (lambda i: si.lock)
+    map = memory.array("swap_map", bytes_, guard=guard, show=swapops.show_byte)
     memory.set(si.swap_map, map)
-    space = memory.structs(structs.address_space(first, pages), "swapper_space", [{}])
-    folio = memory.new(
-        structs.folio,
-        "folio",
-        heap=True,
-        refcount=pages,
-        nr_pages=pages,
-        swap=swapops.swp_entry(0, first),
-        dirty=1,
-    )
-    for i in range(pages):
-        memory.set(swapops.xa_slot(space[0], first + i), folio)
-    for member in ("percpu_cluster", "cluster_next_cpu", "swap_extent_root", "bdev_handle", "swap_file"):
+    lay_swap_cache(memory, first, pages, slots, huge)
+    for member in ("swap_extent_root", "swap_file", "bdev", *(["percpu_cluster", "cluster_next_cpu"] if ssd else [])):
         memory.set(getattr(si, member), memory.new(structs.percpu_data, member, heap=True))
     memory.set(memory.symbols["swap_info"][0], si)
-    memory.set(memory.symbols["swapper_spaces"][0], space)
     memory.set(memory.symbols["swap_cgroup_ctrl"][0], memory.new(structs.percpu_data, "swap_cgroup_map", heap=True))
-    memory.set(memory.symbols["nr_swap_pages"], slots - 1 - pages)
-    constants = {"SWAPFILE_CLUSTER": cluster, **lay_slot_cache(memory, parameters)}
-    return Device(si, map, folio, first, constants)
+    memory.set(memory.symbols["nr_swap_pages"], bytes_.count(0))
+    memory.set(memory.symbols["total_swap_pages"], slots - 1)
+    spares = tuple(swapops.swp_entry(0, offset) for offset in range(slots - spare, slots))
+    return Device(si, map, first, {"SWAPFILE_CLUSTER": cluster, **lay_slot_cache(memory, parameters, spares)})
 
 
-def lay_slot_cache(memory: Memory, parameters: Parameters) -> dict[str, Any]:
-    """Per-CPU slot caches, empty; switched on or off."""
+def lay_clusters(memory: Memory, bytes_: list[int], cluster: int, huge: bool) -> Pointer:
+    """One swap_cluster_info for every cluster begun. Slots beyond the end of the device count as used, as the header does."""
+    counts = [cluster - bytes_[i : i + cluster].count(0) for i in range(0, len(bytes_), cluster)]
+    flags = [swapops.CLUSTER_FLAG_HUGE if huge and i == 1 else 0 for i in range(len(counts))]
+    values = [{"data": count, "flags": flag} for count, flag in zip(counts, flags, strict=True)]
+    return memory.structs(structs.swap_cluster_info, "cluster_info", values)
+
+
+def lay_swap_cache(memory: Memory, first: int, pages: int, slots: int, huge: bool) -> None:
+    """The address space of the device's first 64 MiB, and in it one folio of all pages, or one of each."""
+    space = memory.structs(structs.address_space(first, slots - first), "swapper_space", [{}])
+    memory.set(memory.symbols["swapper_spaces"][0], space)
+    size = pages if huge else 1
+    for i in range(0, pages, size):
+        folio = memory.new(
+            structs.folio,
+            "folio" if size == pages else f"folio{i}",
+            heap=True,
+            refcount=size,
+            nr_pages=size,
+            swap=swapops.swp_entry(0, first + i),
+            dirty=1,
+        )
+        for offset in range(first + i, first + i + size):
+            memory.set(swapops.xa_slot(space[0], offset), folio)
+
+
+def lay_slot_cache(memory: Memory, parameters: Parameters, spares: tuple[int, ...]) -> dict[str, Any]:
+    """Per-CPU slot caches with `spares` in the first CPU's; or none, as after their allocation failed at swapon."""
     if not parameters.slot_cache:
         return {"swp_slots": (NULL,) * len(memory.threads), "NR_CPUS": 0}
     for name in ("swap_slot_cache_enabled", "swap_slot_cache_active", "swap_slot_cache_initialized"):
         memory.set(memory.symbols[name], 1)
     caches = tuple(memory.new(structs.swap_slots_cache, f"swp_slots[{i}]") for i in range(len(memory.threads)))
+    memory.set(caches[0].slots, spares)
     return {"swp_slots": caches, "NR_CPUS": len(caches), "SWAP_SLOTS_CACHE_SIZE": SLOTS_CACHE_SIZE}
 
 

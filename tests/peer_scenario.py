@@ -9,9 +9,11 @@ nothing else, so all of them are mutexes here: no atomic section, no RCU. Each s
 
 from __future__ import annotations
 
+import resource
 import sys
 
-from swapmodel.explore import explore, resident_bytes
+from swapmodel.explore import explore
+from swapmodel.explore.budget import resident_bytes
 from swapmodel.machine import (
     READ_ONCE,
     WRITE_ONCE,
@@ -258,10 +260,10 @@ def peer_system(variant, processes, pages):
 
 
 def main(variant, processes, pages, plain=""):
-    """One search: `verdict states transitions length` and the bytes of this process per state."""
+    """One search: `verdict states transitions length`, and the bytes that the process grew by for each state."""
     before = resident_bytes()
     outcome, _ = explore(peer_system(variant, int(processes), int(pages)), finish=False, reduce=plain != "plain")
-    grown = resident_bytes() - before
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before
     print("VERDICT", outcome.verdict, outcome.states, outcome.transitions, len(outcome.schedule), grown // outcome.states)
 
 

@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 
 from swapmodel import KERNELS, SCENARIOS, Parameters
+from swapmodel.check import cell_name as name
 from swapmodel.explore import explore
 
 FILE = Path(__file__).parent.parent / "swapmodel" / "recorded.json"
@@ -22,10 +23,6 @@ def cells():
             variants = [("full", False)]
         for preempt, slot_cache in variants:
             yield scenario, kernel, preempt, slot_cache
-
-
-def name(scenario, kernel, preempt, slot_cache):
-    return f"{scenario} {kernel} preempt={preempt} slot-cache={'on' if slot_cache else 'off'}"
 
 
 def verdict(scenario, kernel, preempt, slot_cache):

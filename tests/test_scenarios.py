@@ -49,6 +49,14 @@ def test_any_number_of_pages(pages):
     assert check("shmem-truncate", "v6.9", pages=pages, nearest=False).verdict == "holds"
 
 
+@pytest.mark.parametrize("scenario", ["one-process", "madvise", "munmap"])
+def test_two_small_pages(scenario):
+    """Two folios of one page each: the page table lock may be dropped between them."""
+    assert check(scenario, "v6.8", pages=2, nearest=False).verdict == "holds"
+    assert check(scenario, "v6.9", pages=2, nearest=False).verdict == "holds"
+    assert check(scenario, "v5.2", pages=2).verdict == ("holds" if scenario == "madvise" else "violated")
+
+
 def test_thread_with_other_numbers():
     assert check("thread", "as-argued", processes=1, pages=2).verdict == "violated"
     assert check("thread", "v6.8", processes=1, pages=4, nearest=False).verdict == "holds"

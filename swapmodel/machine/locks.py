@@ -148,8 +148,8 @@ def mutex_unlock(cpu: Cpu, lock: Address):
 @operation(moves=lock_moves, blocks=True)
 @may_sleep
 def down_read(cpu: Cpu, sem: Address):
-    """down_read(sem), mmap_read_lock(): may sleep while there is a writer. Writers get no precedence: any order of
-    grants is explored, which covers every policy."""
+    """down_read(sem), mmap_read_lock(): may sleep while there is a writer. Every order of grants is explored; a queued
+    writer does not hold later readers back, so a deadlock that needs it to would be missed (no mm has three users here)."""
     value = cpu.load(sem)
     if value < 0:
         return BLOCKED

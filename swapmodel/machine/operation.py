@@ -139,7 +139,7 @@ class Cpu:
     def leave(self, bits: int) -> None:
         word = self.memory.context[self.me]
         before = self.raw_load(word)
-        if before & SLEEPLESS < bits:
+        if before & 0xFF < bits & 0xFF or before >> 8 & 0xFF < bits >> 8 & 0xFF:
             raise Violation("lock misuse", "an atomic or RCU section ends that never began")
         self.raw_store(word, before - bits)
         if before >= RCU > before - bits:
@@ -154,6 +154,9 @@ class Cpu:
         """Bit mask of the other threads that are RCU readers now."""
         context = self.memory.context
         return sum(1 << t for t in range(len(context)) if t != self.me and self.raw_load(context[t]) >= RCU)
+
+    def is_reader(self) -> bool:
+        return bool(self.raw_load(self.memory.context[self.me]) >= RCU)
 
     def reader_depth(self) -> int:
         """In how many RCU read-side sections the thread is. A large number where nobody ever waits for a grace period that

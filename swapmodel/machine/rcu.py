@@ -67,7 +67,8 @@ def percpu_ref_kill(cpu: Cpu, ref: Address):
     if cpu.load(ref) is None or cpu.raw_load(ref.word + 1):
         raise Violation("kernel WARNING", f"{ref} is killed twice", ref)
     cpu.raw_store(ref.word + 1, 1)
-    cpu.raw_store(ref.word + 2, cpu.readers())
+    itself = 1 << cpu.me if cpu.is_reader() else 0  # call_rcu() waits for the caller's own section as well
+    cpu.raw_store(ref.word + 2, cpu.readers() | itself)
     cpu.release_if_idle(ref.word, _completion(cpu, ref))
 
 

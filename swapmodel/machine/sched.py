@@ -55,10 +55,15 @@ def cond_resched_none():
     yield schedule_point()
 
 
+@operation(moves=INVISIBLE)
+@may_sleep
+def might_sleep(cpu: Cpu):
+    """might_sleep() and __might_resched(): a debug check in every configuration; nothing else happens."""
+
+
 def cond_resched_full():
-    """cond_resched() where the kernel is preemptible: nothing, the task may be preempted anyway."""
-    return
-    yield
+    """cond_resched() where the kernel is preemptible: only the check, the task may be preempted anyway."""
+    yield might_sleep()
 
 
 def syscall_none(function, *arguments):

@@ -18,7 +18,8 @@ PARTS = frozenset(
         "swapoff_wait_for_users",
         "unuse_mms",
         "unuse_swap_cache",
-        "zap_present_pte",
+        "swap_slot_free_notify",
+        "zap_pte",
     }
 )
 

@@ -19,11 +19,14 @@ from .swapops import non_swap_entry, pte_none, pte_present, pte_to_swp_entry
 
 if TYPE_CHECKING:
     from .filemap import folio_put
+    from .swap_state import free_swap_cache
     from .swapfile.reclaim import free_swap_and_cache
+
+    def cond_resched() -> object: ...
 
 
 def pte_offset_map_lock(mm):
-    """mm/pgtable-generic.c, v6.8. Locks the page table. Since v6.5 (0d940a9b270b) it begins an explicit RCU read-side
+    """mm/pgtable-generic.c, v6.8. Locks the page table. Since v6.6 (a349d72fd9ef) it begins an explicit RCU read-side
     section too, which lasts until pte_unmap()."""
     yield rcu_read_lock()
     yield spin_lock(mm.page_table_lock)
@@ -36,28 +39,33 @@ def pte_unmap_unlock(mm):
 
 
 def zap_pte_range(mm):
-    """mm/memory.c, v6.8. Clears every PTE of the range under one hold of the page table lock. The reference of a swap
-    entry is dropped first, its PTE cleared afterwards: lockless readers can still see it meanwhile."""
-    yield from pte_offset_map_lock(mm)
+    """mm/memory.c, v6.8. Clears every PTE of the range. The reference of a swap entry is dropped first, its PTE cleared
+    afterwards: lockless readers can still see it meanwhile. need_resched() may end a hold of the lock behind any PTE; here
+    each PTE has a hold of its own, which allows every order that longer holds do."""
     for i in range(len(mm.pte)):
-        pte = yield read(mm.pte[i])
-        if pte_none(pte):
-            continue
-        if pte_present(pte):
-            yield from zap_present_pte(mm.pte[i], pte.folio)
-            continue
-        entry = pte_to_swp_entry(pte)
-        if not non_swap_entry(entry):
-            freed = yield from free_swap_and_cache(entry)
-            if not freed:
-                yield WARN("print_bad_pte: a page table holds a swap entry that is not in use")
-        yield write(mm.pte[i], NULL)
-    yield from pte_unmap_unlock(mm)
+        yield from pte_offset_map_lock(mm)
+        folio = yield from zap_pte(mm.pte[i])
+        yield from pte_unmap_unlock(mm)
+        if folio:
+            yield from free_swap_cache(folio)
+            yield from folio_put(folio)
+        yield from cond_resched()
 
 
-def zap_present_pte(pte, folio):
-    """The branch of zap_pte_range() for a page that is mapped: mmu_gather drops its reference after the loop; dropping it
-    here is one of the orders that are possible there."""
+def zap_pte(pte):
+    """One round of the loop of zap_pte_range(). Returns the folio that was mapped, whose swap cache and reference mmu_gather
+    drops after the lock."""
+    found = yield read(pte)
+    if pte_none(found):
+        return NULL
+    if pte_present(found):
+        yield write(pte, NULL)
+        yield atomic_add(-1, found.folio.mapcount)
+        return found.folio
+    entry = pte_to_swp_entry(found)
+    if not non_swap_entry(entry):
+        freed = yield from free_swap_and_cache(entry)
+        if not freed:
+            yield WARN("print_bad_pte: a page table holds a swap entry that is not in use")
     yield write(pte, NULL)
-    yield atomic_add(-1, folio.mapcount)
-    yield from folio_put(folio)
+    return NULL

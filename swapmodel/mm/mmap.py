@@ -12,6 +12,7 @@ from ..machine import (
     down_read,
     down_write,
     downgrade_write,
+    might_sleep,
     read,
     spin_lock,
     spin_unlock,
@@ -30,6 +31,7 @@ mmlist_lock = Global(spinlock_t())
 def mmput(mm):
     """kernel/fork.c, v6.8: mmput() and __mmput(). The last user tears the address space down. Until that is done the mm
     stays on the mmlist, with mm_users 0."""
+    yield might_sleep()
     last = yield atomic_dec_and_test(mm.mm_users)
     if not last:
         return

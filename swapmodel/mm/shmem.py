@@ -29,7 +29,7 @@ from .swapops import radix_to_swp_entry, swp_to_radix_entry, swp_type, xa_is_val
 if TYPE_CHECKING:
     from .config import SHMEM_SWAPLIST
     from .filemap import folio_put
-    from .swap_state import delete_from_swap_cache, swap_cache_get_folio
+    from .swap_state import delete_from_swap_cache, swap_cache_get_folio, swapin_readahead
     from .swapfile.entries import get_swap_device, put_swap_device, swap_free
     from .swapfile.reclaim import free_swap_and_cache
 
@@ -40,7 +40,7 @@ shmem_swaplist_mutex = Global(mutex_t())
 
 
 def xa_cmpxchg_irq(mapping, index, old, new):
-    """lib/xarray.c, v6.8. Compares and exchanges one slot under the xa_lock; returns what was there."""
+    """include/linux/xarray.h, v6.8. Compares and exchanges one slot under the xa_lock; returns what was there."""
     yield spin_lock_irq(mapping.xa_lock)
     found = yield read(xa_slot(mapping, index))
     if found == old:
@@ -72,7 +72,8 @@ def shmem_undo_range(info):
             if not rcu_value:
                 continue
             if not xa_is_value(rcu_value):
-                remaining = yield from truncate_inode_folio(mapping, index, rcu_value)
+                again = yield from truncate_inode_folio(mapping, index, rcu_value)
+                remaining = remaining or again
                 continue
             freed = yield from shmem_free_swap(mapping, index, rcu_value)
             if freed:
@@ -123,28 +124,36 @@ def shmem_unuse(type):
             yield from shmem_unuse_inode(info, type)
             yield from cond_resched()
             yield mutex_lock(shmem_swaplist_mutex)
-            swapped = yield READ_ONCE(info.swapped)
+            left = yield READ_ONCE(info.swapped)
+            if not left:
+                yield write(info.swaplist, 0)
             yield atomic_dec_and_test(info.stop_eviction)
-        if not swapped:
+        else:
             yield write(info.swaplist, 0)
     yield mutex_unlock(shmem_swaplist_mutex)
 
 
 def shmem_unuse_inode(info, type):
-    """mm/shmem.c, v6.8: find swap entries of this device in the file, swap each in, until a scan finds none."""
+    """mm/shmem.c, v6.8: find swap entries of this device in the file, swap each in, until a scan finds none. The next scan
+    begins at the last index of this one."""
+    start = 0
     while True:
-        entries = yield from shmem_find_swap_entries(info.i_mapping, type)
+        entries = yield from shmem_find_swap_entries(info.i_mapping, start, type)
         if not entries:
             return
         for i in range(len(entries)):
-            yield from shmem_swapin_folio(info, info.i_mapping, entries[i][0], entries[i][1])
+            folio = yield from shmem_swapin_folio(info, info.i_mapping, entries[i][0], entries[i][1])
+            if folio:
+                yield folio_unlock(folio)
+                yield from folio_put(folio)
+        start = entries[-1][0]
 
 
-def shmem_find_swap_entries(mapping, type):
+def shmem_find_swap_entries(mapping, start, type):
     """mm/shmem.c, v6.8. The (index, entry) pairs of this device, read locklessly under RCU."""
     entries = ()
     yield rcu_read_lock()
-    for index in range(xa_size(mapping)):
+    for index in range(start, xa_size(mapping)):
         value = yield READ_ONCE(xa_slot(mapping, index))
         if xa_is_value(value) and swp_type(radix_to_swp_entry(value)) == type:
             entries = (*entries, (index, radix_to_swp_entry(value)))
@@ -154,11 +163,13 @@ def shmem_find_swap_entries(mapping, type):
 
 def shmem_swapin_folio(info, mapping, index, swap):
     """mm/shmem.c, v6.8, called by swapoff for a folio in the swap cache. Everything is checked again once the folio is
-    locked; then the file gets the folio, and the swap cache and the swap entry let go of it."""
+    locked; then the file gets the folio, and the swap cache and the swap entry let go of it. Returns it locked, or NULL."""
     si = yield from get_swap_device(swap)
     if not si:
-        return
+        return NULL
     folio = yield from swap_cache_get_folio(swap)
+    if not folio:
+        folio = yield from swapin_readahead(swap)
     if folio:
         yield folio_lock(folio)
         still = yield from shmem_swapin_confirm(folio, mapping, index, swap)
@@ -166,9 +177,12 @@ def shmem_swapin_folio(info, mapping, index, swap):
             yield from shmem_recalc_inode(info, -1)
             yield from delete_from_swap_cache(folio)
             yield from swap_free(swap)
-        yield folio_unlock(folio)
-        yield from folio_put(folio)
+        else:
+            yield folio_unlock(folio)
+            yield from folio_put(folio)
+            folio = NULL
     yield from put_swap_device(si)
+    return folio
 
 
 def shmem_swapin_confirm(folio, mapping, index, swap):

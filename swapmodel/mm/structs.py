@@ -36,11 +36,12 @@ class swap_info_struct(Struct):
     swap_extent_root = word(NULL)
     percpu_cluster = word(NULL)
     cluster_next_cpu = word(NULL)
-    bdev_handle = word(NULL)
+    bdev_handle = word(1)
     # lifetime:
     users = percpu_ref_t(release="comp")
     comp = completion_t()
     # never written after swapon:
+    bdev = word(NULL, constant=True)
     type = word(constant=True)
     pages = word(constant=True)
 
@@ -65,7 +66,7 @@ class folio(Struct):
 
     locked = Field(0, stable=True, show=lambda holder: "locked" if holder else "unlocked")
     # the folio lock must be held to write these:
-    swapcache = word(1, guarded_by="locked")
+    swapcache = word(1, guarded_by="locked", lockless=True)
     swap = word(guarded_by="locked")
     writeback = word(guarded_by="locked", lockless=True)
     dirty = word(guarded_by="locked")

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..machine import (
-    BUG,
     NULL,
     READ_ONCE,
     Global,
     atomic_sub_and_test,
+    folio_trylock,
+    folio_unlock,
     kvfree,
     read,
     schedule_timeout_uninterruptible,
@@ -18,13 +19,12 @@ from ..machine import (
     word,
     write,
 )
-from .swapops import SWAP_HAS_CACHE, swap_count, swp_offset, swp_type, xa_slot
+from .swapops import swp_offset, swp_type, xa_slot
 
 if TYPE_CHECKING:
     from .filemap import filemap_get_folio
-    from .swapfile.clusters import lock_cluster_or_swap_info, unlock_cluster_or_swap_info
     from .swapfile.entries import get_swap_device, put_swap_device
-    from .swapfile.reclaim import put_swap_folio
+    from .swapfile.reclaim import folio_free_swap, put_swap_folio, swapcache_prepare
 
 swapper_spaces = Global(word(NULL, writers=("exit_swap_address_space",)), count=2)  # one array of address spaces per type
 
@@ -54,25 +54,12 @@ def swapin_readahead(entry):
         folio = yield from swap_cache_get_folio(entry)
         if folio:
             break
-        err = yield from swapcache_prepare(si, entry)
+        err = yield from swapcache_prepare(entry)
         if err != "EEXIST":
             break
         yield schedule_timeout_uninterruptible(1)
     yield from put_swap_device(si)
     return folio
-
-
-def swapcache_prepare(si, entry):
-    """mm/swapfile.c: __swap_duplicate(entry, SWAP_HAS_CACHE), v6.8, as far as a slot without a cached folio needs it."""
-    ci = yield from lock_cluster_or_swap_info(si, swp_offset(entry))
-    map = yield READ_ONCE(si.swap_map)
-    byte = yield read(map[swp_offset(entry)])
-    yield from unlock_cluster_or_swap_info(si, ci)
-    if byte & SWAP_HAS_CACHE:
-        return "EEXIST"
-    if swap_count(byte):
-        yield BUG("swapin_readahead: this scenario has no page to read from the device")
-    return "ENOENT"
 
 
 def delete_from_swap_cache(folio):
@@ -94,6 +81,21 @@ def __delete_from_swap_cache(folio, mapping, entry):
         yield write(xa_slot(mapping, swp_offset(entry) + i), NULL)
     yield write(folio.swap, 0)
     yield write(folio.swapcache, 0)
+
+
+def free_swap_cache(folio):
+    """mm/swap_state.c, v6.8. Gives up the swap of a folio that has just been unmapped, if nobody has it locked. No page table
+    lock is held here and no device is pinned: only SWAP_HAS_CACHE is, by the folio lock."""
+    swapcache = yield READ_ONCE(folio.swapcache)
+    if not swapcache:
+        return
+    mapped = yield READ_ONCE(folio.mapcount)
+    if mapped:
+        return
+    locked = yield folio_trylock(folio)
+    if locked:
+        yield from folio_free_swap(folio)
+        yield folio_unlock(folio)
 
 
 def clear_shadow_from_swap_cache(type, begin):

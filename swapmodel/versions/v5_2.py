@@ -29,10 +29,10 @@ def put_swap_device(si):
 
 
 def pte_offset_map_lock(mm):
-    """mm/memory.c before 0d940a9b270b (v6.5/6.6): no explicit RCU read-side section around the page table lock."""
+    """mm/memory.c before a349d72fd9ef (v6.6): no explicit RCU read-side section around the page table lock."""
     yield spin_lock(mm.page_table_lock)
 
 
 def pte_unmap_unlock(mm):
-    """mm/memory.c before 0d940a9b270b: nothing but the lock to drop."""
+    """mm/memory.c before a349d72fd9ef: nothing but the lock to drop."""
     yield spin_unlock(mm.page_table_lock)

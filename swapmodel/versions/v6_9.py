@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         nr_swap_pages,
         put_swap_device,
         swap_range_free_bounds,
+        swap_slot_free_notify,
     )
     from ..mm.swapfile.reclaim import __try_to_reclaim_swap, swap_page_trans_huge_swapped
 
@@ -42,6 +43,7 @@ def free_swap_and_cache(entry):
 def swap_range_free(si, offset, nr_entries):
     """mm/swapfile.c, v6.9: swap_range_free() with 64cf264c8fef. inuse_pages drops after everything else is cleaned up."""
     yield from swap_range_free_bounds(si, offset, offset + nr_entries - 1)
+    yield from swap_slot_free_notify(si)
     type = yield READ_ONCE(si.type)
     yield from clear_shadow_from_swap_cache(type, offset)
     yield atomic_add(nr_entries, nr_swap_pages)

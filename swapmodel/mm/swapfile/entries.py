@@ -24,6 +24,7 @@ from ..swapops import (
     MAX_SWAPFILES,
     SWAP_HAS_CACHE,
     SWAP_MAP_SHMEM,
+    SWP_BLKDEV,
     SWP_USED,
     SWP_WRITEOK,
     swp_offset,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 
 swap_info = Global(word(NULL, constant=True), count=2)  # published by swapon with a release store, never cleared
 nr_swap_pages = Global(word())  # atomic
+total_swap_pages = Global(word(guarded_by="swap_lock", lockless=True, writers=("swapoff_unlist",)))
 
 
 def swp_swap_info(entry):
@@ -175,8 +177,17 @@ def swap_range_free(si, offset, nr_entries):
     yield atomic_add(nr_entries, nr_swap_pages)
     pages = yield read(si.inuse_pages)
     yield WRITE_ONCE(si.inuse_pages, pages - nr_entries)
+    yield from swap_slot_free_notify(si)
     type = yield READ_ONCE(si.type)
     yield from clear_shadow_from_swap_cache(type, offset)
+
+
+def swap_slot_free_notify(si):
+    """The part of swap_range_free() that asks the block device for its hook; only zram has one."""
+    flags = yield READ_ONCE(si.flags)
+    if flags & SWP_BLKDEV:
+        bdev = yield READ_ONCE(si.bdev)
+        yield READ_ONCE(bdev.value)
 
 
 def swap_range_free_bounds(si, begin, end):

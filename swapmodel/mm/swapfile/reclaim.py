@@ -25,7 +25,10 @@ from .entries import (
     __swap_entry_free,
     __swap_entry_free_locked,
     _swap_info_get,
+    nr_swap_pages,
     swap_free_cluster,
+    swp_swap_info,
+    total_swap_pages,
 )
 
 if TYPE_CHECKING:
@@ -101,8 +104,13 @@ def __try_to_reclaim_swap(si, offset, flags):
     freed = False
     locked = yield folio_trylock(folio)
     if locked:
-        mapped = yield READ_ONCE(folio.mapcount)
-        if flags & TTRS_ANYWAY or (flags & TTRS_UNMAPPED and not mapped) or (flags & TTRS_FULL and vm_swap_full()):
+        wanted = flags & TTRS_ANYWAY
+        if not wanted and flags & TTRS_UNMAPPED:
+            mapped = yield READ_ONCE(folio.mapcount)
+            wanted = not mapped
+        if not wanted and flags & TTRS_FULL:
+            wanted = yield from vm_swap_full()
+        if wanted:
             freed = yield from folio_free_swap(folio)
         yield folio_unlock(folio)
     yield from folio_put(folio)
@@ -110,8 +118,10 @@ def __try_to_reclaim_swap(si, offset, flags):
 
 
 def vm_swap_full():
-    """mem_cgroup_swap_full(): the device of a scenario is never half full."""
-    return False
+    """include/linux/swap.h, v6.8: less than half of all swap is free. mem_cgroup_swap_full() without a memory cgroup."""
+    free = yield READ_ONCE(nr_swap_pages)
+    total = yield READ_ONCE(total_swap_pages)
+    return free * 2 < total
 
 
 def folio_swapped(folio):
@@ -143,6 +153,21 @@ def folio_free_swap(folio):
     yield from delete_from_swap_cache(folio)
     yield write(folio.dirty, 1)
     return True
+
+
+def swapcache_prepare(entry):
+    """mm/swapfile.c, v6.8: __swap_duplicate(entry, SWAP_HAS_CACHE), as far as a slot without a cached folio needs it. A slot
+    with a reference would have to be read from the device, which no scenario has to do: a BUG, not silence."""
+    si = yield from swp_swap_info(entry)
+    ci = yield from lock_cluster_or_swap_info(si, swp_offset(entry))
+    map = yield READ_ONCE(si.swap_map)
+    byte = yield read(map[swp_offset(entry)])
+    yield from unlock_cluster_or_swap_info(si, ci)
+    if byte & SWAP_HAS_CACHE:
+        return "EEXIST"
+    if swap_count(byte):
+        yield BUG("swapin_readahead: this scenario has no page to read from the device")
+    return "ENOENT"
 
 
 def put_swap_folio(folio, entry):

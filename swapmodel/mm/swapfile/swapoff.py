@@ -27,7 +27,7 @@ from ...machine import (
 )
 from ..swapops import SWP_SCANNING, SWP_WRITEOK
 from .clusters import del_from_avail_list, swap_lock
-from .entries import nr_swap_pages, swap_info
+from .entries import nr_swap_pages, swap_info, total_swap_pages
 from .unuse import try_to_unuse
 
 if TYPE_CHECKING:
@@ -68,6 +68,8 @@ def swapoff_unlist(si):
     yield write(swap_active_head, active - 1)
     pages = yield READ_ONCE(si.pages)
     yield atomic_add(-pages, nr_swap_pages)
+    total = yield read(total_swap_pages)
+    yield write(total_swap_pages, total - pages)
     flags = yield read(si.flags)
     yield write(si.flags, flags & ~SWP_WRITEOK)
     yield spin_unlock(si.lock)
@@ -149,8 +151,8 @@ def swapoff_free(si, map, clusters):
 
 def swapoff_release(si):
     """swapoff(), steps 24 and 25: the block device and the file; then swapon may reuse the swap_info_struct."""
-    handle = yield READ_ONCE(si.bdev_handle)
-    yield kfree(handle)
+    bdev = yield READ_ONCE(si.bdev)
+    yield kfree(bdev)
     yield write(si.bdev_handle, NULL)
     yield mutex_lock(i_rwsem)
     yield mutex_unlock(i_rwsem)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...machine import (
+    BUG,
     READ_ONCE,
     atomic_add,
     down_read,
@@ -25,6 +26,7 @@ from ..swapops import (
     swap_count,
     swp_entry,
     swp_entry_to_pte,
+    swp_offset,
     swp_type,
 )
 from .entries import swap_free, swap_info
@@ -133,6 +135,11 @@ def unuse_pte_range(mm, type):
         if not folio:
             folio = yield from swapin_readahead(entry)
         if not folio:
+            si = yield READ_ONCE(swap_info[type])
+            map = yield READ_ONCE(si.swap_map)
+            count = yield READ_ONCE(map[swp_offset(entry)])
+            if count not in (0, SWAP_MAP_BAD):
+                yield BUG("unuse_pte_range: no folio for an entry in use, swapoff fails with -ENOMEM")
             continue
         yield folio_lock(folio)
         yield wait_var_event(folio.writeback, 0)
