@@ -13,6 +13,7 @@ from .kernel import Kernel
 from .program import KernelError
 from .scenarios import SCENARIOS, Parameters, Scenario
 from .versions import KERNELS
+from .views import table
 
 __all__ = [
     "FIXES",
@@ -25,4 +26,5 @@ __all__ = [
     "Scenario",
     "Verdict",
     "check",
+    "table",
 ]

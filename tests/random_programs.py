@@ -378,4 +378,5 @@ def programs(draw: Any, steps: dict[int, int], loops: bool = False) -> Source:
     bodies = [writer.thread(n, steps[threads]) for n in range(threads)]
     text = "\n\n".join([*writer.helpers, *bodies]) + "\n"
     preempt = draw(st.sampled_from(["full", "full", "none"]))
-    return Source(text, threads, preempt, own=draw(st.booleans()), oracle=draw(st.sampled_from([False, False, True])))
+    mark = draw(st.sampled_from(["", "own", "own", "oracle"]))  # an oracle must not look at words that only one thread names
+    return Source(text, threads, preempt, own=mark == "own", oracle=mark == "oracle")

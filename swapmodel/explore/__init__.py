@@ -1,4 +1,4 @@
-"""The explorer: every interleaving, or an honest `unfinished`. It knows nothing about swap."""
+"""The explorer: every interleaving, or an honest `unfinished`. It knows nothing of what it explores."""
 
 from .budget import Budget, Outcome, no_collection
 from .search import explore

@@ -175,11 +175,21 @@ class Space:
                 return step, taken + 1 if operation.sleep(cpu) else 0
             step, taken = after(step, value), taken + 1
             if kind == VISIBLE:
-                while self.early and step.operation is not None and step.operation.releases:
-                    step, taken = after(step, step.operation.apply(cpu)), taken + 1
-                break
+                return self._release(cpu, step, taken)
             if kind == ACQUIRE:
                 acquired = (step, taken, dict(cpu.writes))
+        return step, taken
+
+    def _release(self, cpu: Cpu, step: Any, taken: int) -> tuple[Any, int]:
+        """Goes on over the releases that follow a visible step; one that would fail is left for a move of its own."""
+        while self.early and step.operation is not None and step.operation.releases:
+            before = dict(cpu.writes)
+            try:
+                value = step.operation.apply(cpu)
+            except Violation:
+                cpu.writes = before
+                break
+            step, taken = self.system.programs[cpu.me].after(step, value), taken + 1
         return step, taken
 
     def steps(self, state: int) -> list[Any]:

@@ -1,0 +1,77 @@
+"""README, notebooks and what is committed can't drift from the code."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from swapmodel.check import all_recorded, cell_name
+from swapmodel.kernel import kernel_functions
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+
+def test_the_readme_has_two_commands_for_all_the_setup():
+    first, second = re.findall(r"^```sh\n(.*?)\n```", README, re.M | re.S)[:2]
+    assert first.startswith("python3 -m venv .venv && .venv/bin/pip install") and first.endswith("swapmodel")
+    assert second.endswith("python -m pytest")
+    assert "-c constraints.txt" in first and "-c constraints.txt" in second
+
+
+def test_the_readme_table_is_what_is_recorded():
+    rows = re.findall(r"^\| `([\w-]+)`(.*?) \| (\w+) \| (\w+) \| (\w+) \| (\w+) \|$", README, re.M)
+    assert len(rows) == 4
+    for scenario, rest, *verdicts in rows:
+        preempt = "none" if "not preempted" in rest else "full"
+        for kernel, verdict in zip(("as-argued", "v6.8", "v6.9", "v5.2"), verdicts, strict=True):
+            assert all_recorded()[cell_name(scenario, kernel, preempt, False)]["verdict"] == verdict
+
+
+def test_the_layout_is_the_one_the_user_fixed():
+    for name in ("notebooks", "swapmodel", "diagrams", "exercises", "tests", "pyproject.toml", "README.md", "LICENSE"):
+        assert (ROOT / name).exists()
+
+
+def test_constraints_pin_exact_versions_and_name_no_host():
+    lines = [line for line in (ROOT / "constraints.txt").read_text().split("\n") if line and not line.startswith("#")]
+    assert len(lines) > 30
+    assert all(re.fullmatch(r"[\w.-]+==[\w.]+", line) for line in lines)
+
+
+def test_every_modelled_function_is_in_the_kernel_readme():
+    text = (ROOT / "swapmodel" / "mm" / "README.md").read_text()
+    ours = {n for n, f in kernel_functions().items() if ".mm." in f.__module__}
+    assert [n for n in sorted(ours) if not re.search(rf"(?<!\w){n}(?!\w)", text)] == []
+
+
+def committed():
+    names = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split("\n")
+    return [ROOT / n for n in names if n and (ROOT / n).is_file()]
+
+
+def test_no_path_of_a_machine_and_no_registry_host():
+    places = re.compile(r"(?<![\w.])/(?:work|root|home|Users)/\w|" + "py" r"pi\.org|python" r"hosted")
+    for file in committed():
+        try:
+            text = file.read_text()
+        except UnicodeDecodeError:
+            continue
+        assert not places.search(text), f"{file.name}: {places.search(text)}"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.name)
+def test_notebooks_store_outputs_that_can_be_compared(path):
+    book = json.loads(path.read_text())
+    assert "widgets" not in book["metadata"]
+    cells = [c for c in book["cells"] if c["cell_type"] == "code"]
+    assert all(len("".join(c["source"]).split("\n")) <= 9 for c in cells)
+    shown = [c for c in cells if c["outputs"]]
+    assert len(shown) >= len(cells) - 1, "strict nbval compares nothing where nothing is stored"
+    for cell in shown:
+        text = json.dumps(cell["outputs"])
+        assert not re.search(r"0x[0-9a-f]{8,}|https?://|Traceback|/tmp/", text)
+        assert all(o["output_type"] != "error" for o in cell["outputs"])
