@@ -109,7 +109,10 @@ def check(
     if verdict.verdict == "violated":
         verdict.recorder = record(system, verdict.outcome.schedule)
     elif verdict.verdict == "holds" and nearest:
-        verdict.recorder, verdict.stopped_at = nearest_miss(system)
+        try:
+            verdict.recorder, verdict.stopped_at = nearest_miss(system)
+        except KeyboardInterrupt:
+            verdict.stopped_at = "the search for the nearest miss was interrupted"
     return verdict
 
 

@@ -30,31 +30,36 @@ def explore(
     few steps, but is not proven to have the fewest. `hunt` looks for it at once, which is faster where there is one. `finish`
     also demands that from every state every thread can still return (else: deadlock or livelock). `reduce` explores moves
     in place of single steps (see Space)."""
-    budget = budget or Budget()
+    budget, outcome = budget or Budget(), Outcome()
     began = time.process_time()
     with no_collection():
         try:
-            outcome, space = _explore(system, budget, finish, reduce, shortest, hunt)
+            space = _explore(outcome, system, budget, finish, reduce, shortest, hunt)
         except NotReducible:
-            outcome, space = _explore(system, budget, finish, False, shortest, hunt)
+            outcome = Outcome()
+            space = _explore(outcome, system, budget, finish, False, shortest, hunt)
     outcome.seconds = time.process_time() - began
     return outcome, space
 
 
-def _explore(system: System, budget: Budget, finish: bool, reduce: bool, shortest: str, hunt: bool) -> tuple[Outcome, Space]:
-    outcome = Outcome()
-    outcome.reduced = reduce
-    exact = shortest != "any"
-    if hunt and _hunt(Space(system, reduce, early=not exact), outcome, shortest, budget):
-        return outcome, Space(system, reduce)
+def _explore(outcome: Outcome, system: System, budget: Budget, finish: bool, reduce: bool, shortest: str, hunt: bool) -> Space:
+    """Fills in `outcome`. An interrupt ends the search with what was found so far, and never with `holds`."""
+    outcome.reduced, exact = reduce, shortest != "any"
     space = Space(system, reduce)
-    search = _Search(space, budget, outcome)
-    search.run()
-    if finish and outcome.verdict == "holds":
-        search.demand_finish()
-    if outcome.violation is not None and outcome.violation.kind != "livelock":
-        _hunt(Space(system, reduce, early=not exact), outcome, shortest, budget)
-    return outcome, space
+    try:
+        if hunt and _hunt(Space(system, reduce, early=not exact), outcome, shortest, budget):
+            return space
+        search = _Search(space, budget, outcome)
+        search.run()
+        if outcome.violation is not None:
+            outcome.reason = "interrupted or out of budget before the shortest counterexample was found"
+            _hunt(Space(system, reduce, early=not exact), outcome, shortest, budget)
+        elif finish and outcome.verdict == "holds":
+            outcome.verdict, outcome.reason = "unfinished", "interrupted"
+            search.demand_finish()
+    except KeyboardInterrupt:
+        outcome.reason = outcome.reason or "interrupted"
+    return space
 
 
 def _hunt(space: Space, outcome: Outcome, shortest: str, budget: Budget) -> bool:
@@ -72,7 +77,7 @@ def _hunt(space: Space, outcome: Outcome, shortest: str, budget: Budget) -> bool
         return False
     outcome.schedule, outcome.violation = found[0], found[1]
     outcome.states = outcome.states or found[2]
-    outcome.verdict = "violated"
+    outcome.verdict, outcome.reason = "violated", ""
     return True
 
 
@@ -193,6 +198,7 @@ class _Search:
             if state not in good:
                 good.add(state)
                 pending += before.get(state, ())
+        self.outcome.verdict, self.outcome.reason = "holds", ""
         doomed = next((state for state in self.order if state not in good), None) if unclear - good else None
         if doomed is not None:
             self._livelock(doomed)
