@@ -115,7 +115,9 @@ def lay_device(memory: Memory, parameters: Parameters, references: list[int], *,
     for member in ("swap_extent_root", "swap_file", "bdev", *(["percpu_cluster", "cluster_next_cpu"] if ssd else [])):
         memory.set(getattr(si, member), memory.new(structs.percpu_data, member, heap=True))
     memory.set(memory.symbols["swap_info"][0], si)
-    memory.set(memory.symbols["swap_cgroup_ctrl"][0], memory.new(structs.percpu_data, "swap_cgroup_map", heap=True))
+    charges = memory.new(structs.percpu_data, "swap_cgroup_map", heap=True)
+    charges.value.guard, charges.value.lockless = memory.symbols["swap_cgroup_lock"], False
+    memory.set(memory.symbols["swap_cgroup_ctrl"][0], charges)
     memory.set(memory.symbols["nr_swap_pages"], bytes_.count(0))
     memory.set(memory.symbols["total_swap_pages"], slots - 1)
     spares = tuple(swapops.swp_entry(0, offset) for offset in range(slots - spare, slots))

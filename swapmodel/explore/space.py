@@ -61,11 +61,12 @@ class Space:
 
     Steps that move. With `reduce`, a move of a thread is its invisible steps and at most one lock taken, followed by the
     first step that others can notice. Invisible is a load of what no other thread can store (a constant, or data guarded by
-    a lock the thread holds) and a store of what no other thread can load. Any execution can be rearranged so that such
-    steps, and the taking of a lock, come right before their thread's next visible step: none of the steps they are put
-    off past could see or undo them, and if one frees their memory, they fail there instead. So a violation is found if
-    and only if the full search finds one, and the cheapest path in steps is as long. A move never ends behind a lock that
-    stands before another wait, so that deadlocks remain.
+    a lock the thread holds), a store of what no other thread can load, and the beginning of an RCU read-side section. Any
+    execution can be rearranged so that such steps, and the taking of a lock, come right before their thread's next visible
+    step: none of the steps they are put off past could see or undo them, and if one frees their memory, they fail there
+    instead; a grace period waits for fewer sections then, which only allows more. So a violation is found if and only if
+    the full search finds one, and the cheapest path in steps is as long. A move ends behind a lock that stands before
+    another wait, so that deadlocks remain.
 
     With `early`, a move goes on over the releases that follow its visible step: letting others go on sooner hides nothing,
     but a counterexample may then contain releases it does not need. Tested against the full search: tests/test_soundness.py.

@@ -4,11 +4,6 @@ from .memory import Address, Violation
 from .operation import ACQUIRE, ATOMIC, BLOCKED, INVISIBLE, RCU, VISIBLE, Cpu, may_sleep, operation
 
 
-def nested_moves(cpu: Cpu, *_: object) -> int:
-    """Entering a section inside another one: nobody waits for the inner one."""
-    return INVISIBLE if cpu.reader_depth() else VISIBLE
-
-
 def nested_leave_moves(cpu: Cpu, *_: object) -> int:
     """Leaving a section inside another one."""
     return INVISIBLE if cpu.reader_depth() > 1 else VISIBLE
@@ -117,7 +112,7 @@ def spin_unlock_irq_not_rcu(cpu: Cpu, lock: Address):
     cpu.leave(2 * ATOMIC)
 
 
-@operation(moves=nested_moves)
+@operation(moves=INVISIBLE)
 def local_irq_disable(cpu: Cpu):
     """local_irq_disable(): no interrupt, no preemption, hence an RCU reader. Per-CPU state, so no other thread sees it."""
     cpu.enter(ATOMIC + RCU)

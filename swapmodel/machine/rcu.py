@@ -1,13 +1,14 @@
 """RCU, percpu_ref, completions."""
 
-from .locks import nested_leave_moves, nested_moves
+from .locks import nested_leave_moves
 from .memory import Address, Violation
-from .operation import BLOCKED, RCU, Cpu, may_sleep, operation
+from .operation import BLOCKED, INVISIBLE, RCU, Cpu, may_sleep, operation
 
 
-@operation(moves=nested_moves)
+@operation(moves=INVISIBLE)
 def rcu_read_lock(cpu: Cpu):
-    """rcu_read_lock(). A step of its own: a grace period that begins before it does not wait for this section."""
+    """rcu_read_lock(). A step of its own: a grace period that begins before it does not wait for this section. It may be put
+    off like the taking of a lock: that only makes grace periods shorter, and both orders are real."""
     cpu.enter(RCU)
 
 

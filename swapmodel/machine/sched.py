@@ -4,7 +4,7 @@ Who runs next is the explorer's choice at every step. What depends on `preempt` 
 under "none" all kernel code is, between one schedule point and the next.
 """
 
-from .operation import BLOCKED, INVISIBLE, KERNEL, Cpu, may_sleep, operation
+from .operation import BLOCKED, INVISIBLE, KERNEL, VISIBLE, Cpu, may_sleep, operation
 
 
 @operation()
@@ -14,7 +14,12 @@ def schedule_timeout_uninterruptible(cpu: Cpu, jiffies: int):
     cpu.quiescent_state()
 
 
-@operation(blocks=True)
+def wait_moves(cpu: Cpu, p, value) -> int:
+    """Where this thread holds the lock that guards the word, nobody else can change it."""
+    return INVISIBLE if cpu.holds_guard(p) else VISIBLE
+
+
+@operation(moves=wait_moves, blocks=True)
 @may_sleep
 def wait_var_event(cpu: Cpu, p, value):
     """wait_var_event(): sleeps until the word equals `value`. One step: the test that succeeds."""
@@ -29,13 +34,13 @@ def schedule_point(cpu: Cpu):
     cpu.quiescent_state()
 
 
-@operation()
+@operation(moves=INVISIBLE)
 def enter_from_user_mode(cpu: Cpu):
     """enter_from_user_mode(): the system call begins. Under preempt="none" the thread is an RCU reader from here on."""
     cpu.enter(KERNEL)
 
 
-@operation()
+@operation(releases=True)
 def exit_to_user_mode(cpu: Cpu):
     """exit_to_user_mode(), or the last schedule() of an exiting task: a quiescent state."""
     word = cpu.memory.context[cpu.me]
