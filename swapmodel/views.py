@@ -260,7 +260,8 @@ def _who_changed(recorder: Recorder, name: str, to: str) -> str:
 def report_html(verdict: Verdict) -> str:
     """The report for a notebook: the same text, escaped, with the verdict in words and not by colour alone."""
     first, *rest = report(verdict).split("\n")
-    return f"<div><strong>{html.escape(first)}</strong><pre>{html.escape(chr(10).join(rest))}</pre></div>"
+    body = html.escape("\n".join(rest))
+    return f'<div><strong>{html.escape(first)}</strong><pre style="font-family: monospace">{body}</pre></div>'
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:

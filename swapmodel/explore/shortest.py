@@ -33,7 +33,7 @@ def fewest_steps(space: Space, budget: Budget | None = None) -> tuple[list[int],
                     try:
                         change = space.difference(state, t)
                     except Found as end:
-                        if found is None or cost + end.taken < found[0]:
+                        if found is None or (cost + end.taken, t) < (found[0], found[2].thread):
                             found = (cost + end.taken, state, end)
                         stuck = False
                         continue
