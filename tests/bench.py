@@ -32,11 +32,7 @@ from typing import NamedTuple
 HERE = Path(__file__).resolve().parents[1]
 PEERS = HERE.parent / "shared" / "peers"
 VARIANTS = ("unfixed", "fixed")
-MISSING = {
-    "SPIN": "apt install spin gcc",
-    "Harmony": "pip install harmony",
-    "plain Python": "--peers DIR, the directory with python/peer_naive.py",
-}
+INSTALL = {"SPIN": "apt install spin gcc", "Harmony": "pip install harmony"}
 
 
 class Run(NamedTuple):
@@ -175,15 +171,17 @@ def checkers(peers):
         Row("swapmodel unreduced, cold", ours_cold("plain"), read_ours),
     ]
     missing = []
-    for name, row, there in (
-        ("plain Python", Row("plain Python, cold", naive(peers), read_naive), (peers / "python" / "peer_naive.py").exists()),
-        ("SPIN", Row("SPIN and gcc, cold", spin(peers), read_spin), shutil.which("spin") and shutil.which("gcc")),
-        ("Harmony", Row("Harmony, cold", harmony(peers), read_harmony), shutil.which("harmony")),
+    for name, row, model, programs in (
+        ("plain Python", Row("plain Python, cold", naive(peers), read_naive), "python/peer_naive.py", ()),
+        ("SPIN", Row("SPIN and gcc, cold", spin(peers), read_spin), "promela/swap.pml", ("spin", "gcc")),
+        ("Harmony", Row("Harmony, cold", harmony(peers), read_harmony), "harmony/swap.hny", ("harmony",)),
     ):
-        if there and peers.exists():
-            rows.append(row)
+        if not (peers / model).exists():
+            missing.append(f"{name} is left out: --peers names no directory with {model}")
+        elif not all(map(shutil.which, programs)):
+            missing.append(f"{name} is left out: {INSTALL[name]}")
         else:
-            missing.append(f"{name} is missing: {MISSING[name]}")
+            rows.append(row)
     return rows, missing
 
 

@@ -506,7 +506,7 @@ LOCKS = (
         ),
         (
             caught("one-process", RULE),
-            holds("thread", "counts only fall: who drops the last reference looks after that", unguarded=True),
+            holds("thread", "counts only fall: who drops the last one looks after that", unguarded=True, processes=1),
         ),
     ),
     Mutant(
@@ -990,7 +990,11 @@ SLOTS = (
         "huge-flag-stays",
         "put_swap_folio() does not clear CLUSTER_FLAG_HUGE.",
         drop("put_swap_folio", "yield from cluster_clear_huge(ci)"),
-        (holds("thread", "free_cluster() stores the flags anew, and no huge folio leaves the cache with a slot in use"),),
+        (
+            holds(
+                "thread", "free_cluster() stores the flags anew; no huge folio leaves the cache with a slot in use", processes=1
+            ),
+        ),
     ),
     Mutant(
         "free-swap-without-count",
