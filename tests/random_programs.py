@@ -121,11 +121,31 @@ def _not_both(flag: int, turn: int) -> Any:
     return check
 
 
+KINDS = (
+    "load",
+    "store",
+    "pointer",
+    "drop",
+    "one",
+    "bug",
+    "branch",
+    "stack",
+    "local",
+    "section",
+    "pinned",
+    "for",
+    "call",
+    "synchronize",
+    "while",
+)
+
+
 class _Writer:
     """Writes one program. `steps` is what a thread may still take, on its longest path."""
 
     def __init__(self, draw: Any, calm: bool, loops: bool):
         self.draw, self.calm, self.loops = draw, calm, loops
+        self.left_out = draw(st.frozensets(st.sampled_from(KINDS), max_size=len(KINDS) - 3))  # each program without some
         self.helpers: list[str] = []
         self.fresh = itertools.count()
         self.held: list[str] = []  # sections around what is written now
@@ -158,6 +178,7 @@ class _Writer:
             kinds += ["synchronize"]
         if self.loops and steps >= 2:
             kinds += ["while"]
+        kinds = [kind for kind in kinds if kind not in self.left_out] or ["load"]
         return getattr(self, f"_{self.pick(*kinds)}")(steps, known, loop)
 
     @property
@@ -212,7 +233,15 @@ class _Writer:
         ], 1
 
     def _one(self, steps, known, loop):
-        calm = ["wait_var_event(t.flag, 1)", "complete(t.comp)", "wait_for_completion(t.comp)", "percpu_ref_kill(t.users)"]
+        calm = [
+            "wait_var_event(t.flag, 1)",
+            "complete(t.comp)",
+            "wait_for_completion(t.comp)",
+            "percpu_ref_kill(t.users)",
+            "start_poll_synchronize_rcu()",
+            "cond_synchronize_rcu()",
+            "schedule_timeout_uninterruptible(1)",
+        ]
         wild = [
             "spin_unlock(t.lock)",
             "spin_lock(t.lock)",
@@ -222,12 +251,12 @@ class _Writer:
             "rcu_read_unlock()",
             "percpu_ref_put(t.users)",
             "folio_unlock(o)",
-            "schedule_timeout_uninterruptible(1)",
             "kvzalloc(o)",
             "spin_trylock(t.lock)",
             "folio_trylock(o)",
-            "start_poll_synchronize_rcu()",
-            "cond_synchronize_rcu()",
+            "percpu_ref_resurrect(t.users)",
+            "READ_ONCE(t.lock)",
+            "READ_ONCE(t.comp)",
             "up_read(t.sem)",
         ]
         if self.calm and self.sleepless():

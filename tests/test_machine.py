@@ -1,12 +1,14 @@
 """The machine's primitives, one by one: what each does, what blocks, what is a violation."""
 
+import re
+
 import pytest
 
 from swapmodel import machine as m
 from swapmodel.machine import BLOCKED, NULL, Cpu, Memory, Struct, Violation
 
 
-class thing(Struct):  # noqa: N801
+class thing(Struct):
     lock = m.spinlock_t()
     value = m.word(guarded_by="lock")
     seen = m.word(guarded_by="lock", lockless=True)
@@ -379,18 +381,15 @@ def test_complete(world):
 
 # ---- every operation -----------------------------------------------------------------------------------------------------
 
-OPERATIONS = {n: getattr(m, n) for n in m.__all__ if getattr(getattr(m, n), "is_operation", False)}
+OPERATIONS = {
+    n: getattr(m, n) for n in m.__all__ if hasattr(getattr(m, n), "__code__") and hasattr(getattr(m, n), "is_operation")
+}
 
 
 @pytest.mark.parametrize("name", sorted(OPERATIONS))
 def test_docstrings_name_the_primitive(name):
     text = OPERATIONS[name].__doc__
-    assert text and len(text) > 20
-    assert (
-        name.removesuffix("_not_rcu").split("_none")[0].rstrip("_") in text
-        or name in ("read", "write", "READ_ONCE")
-        or "(" in text
-    )
+    assert re.search(r"\w+\(.*?\)|`.+?`|plain", text), "it names no kernel primitive"
 
 
 def test_operations_are_values(world):
