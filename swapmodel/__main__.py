@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from .check import Verdict, check
 from .explore import Budget
 from .fixes import FIXES, load_fix
 from .kernel import Replacements
@@ -17,6 +16,7 @@ from .names import look_up, nearest
 from .program import KernelError
 from .progress import Progress
 from .scenarios import SCENARIOS, Parameters
+from .verdict import Verdict, check
 from .versions import KERNELS
 from .views import failure, report, sentence, table
 

@@ -14,7 +14,7 @@ from .program import Frame
 from .trace import Change, Recorder, TraceStep, kernel_frames
 
 if TYPE_CHECKING:
-    from .check import Verdict
+    from .verdict import Verdict
 
 WIDTH = 36  # of one CPU's column: two make the 72 characters of a commit message
 TAKES = {

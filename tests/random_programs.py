@@ -140,6 +140,9 @@ KINDS = (
 )
 
 
+NESTED = ("pointer", "branch", "section", "pinned", "for", "call", "while")
+
+
 class _Writer:
     """Writes one program. `steps` is what a thread may still take, on its longest path."""
 
@@ -149,6 +152,7 @@ class _Writer:
         self.helpers: list[str] = []
         self.fresh = itertools.count()
         self.held: list[str] = []  # sections around what is written now
+        self.depth = 0  # of the block that is written now
 
     def pick(self, *choices: Any) -> Any:
         return self.draw(st.sampled_from(choices))
@@ -161,9 +165,11 @@ class _Writer:
         """Lines, and how many steps they have at most."""
         lines: list[str] = []
         known, taken = list(known), 0
+        self.depth += 1
         while taken < steps and self.pick(True, True, True, True, True, False):
             more, used = self.statement(steps - taken, known, loop)
             lines, taken = lines + more, taken + used
+        self.depth -= 1
         return lines, taken
 
     def statement(self, steps: int, known: list[str], loop: str | None) -> tuple[list[str], int]:
@@ -178,7 +184,7 @@ class _Writer:
             kinds += ["synchronize"]
         if self.loops and steps >= 2:
             kinds += ["while"]
-        kinds = [kind for kind in kinds if kind not in self.left_out] or ["load"]
+        kinds = [kind for kind in kinds if kind not in self.left_out and (self.depth < 5 or kind not in NESTED)] or ["load"]
         return getattr(self, f"_{self.pick(*kinds)}")(steps, known, loop)
 
     @property

@@ -9,8 +9,8 @@ import json
 from pathlib import Path
 
 from swapmodel import KERNELS, SCENARIOS, Parameters
-from swapmodel.check import cell_name as name
 from swapmodel.explore import explore
+from swapmodel.verdict import cell_name as name
 
 FILE = Path(__file__).parent.parent / "swapmodel" / "recorded.json"
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from swapmodel.check import all_recorded, cell_name
 from swapmodel.kernel import kernel_functions
+from swapmodel.verdict import all_recorded, cell_name
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

@@ -22,8 +22,8 @@ MAY_IMPORT = {
     "versions": {"machine", "mm", "kernel"},
     "fixes": {"machine", "mm", "kernel", "program", "versions", "names"},
     "scenarios": {"machine", "mm", "kernel", "oracle", "program"},
-    "check": {"coverage", "explore", "fixes", "kernel", "names", "program", "scenarios", "trace", "versions", "views"},
-    "views": {"machine", "mm", "program", "trace", "check"},
+    "verdict": {"coverage", "explore", "fixes", "kernel", "names", "program", "scenarios", "trace", "versions", "views"},
+    "views": {"machine", "mm", "program", "trace", "verdict"},
 }
 
 

@@ -53,7 +53,9 @@ def _explore(outcome: Outcome, system: System, budget: Budget, finish: bool, red
         search.run()
         if outcome.violation is not None:
             outcome.reason = "interrupted or out of budget before the shortest counterexample was found"
-            _hunt(Space(system, reduce, early=not exact), outcome, shortest, budget)
+            del search  # the next search needs its memory
+            space = Space(system, reduce, early=not exact)
+            _hunt(space, outcome, shortest, budget)
         elif finish and outcome.verdict == "holds":
             outcome.verdict, outcome.reason = "unfinished", "interrupted"
             search.demand_finish()
@@ -69,7 +71,8 @@ def _hunt(space: Space, outcome: Outcome, shortest: str, budget: Budget) -> bool
     if shortest == "switches":
         found = fewest_switches(space, budget)
     else:
-        found = fewest_steps(space, budget)
+        known = outcome.violation  # breadth first in single steps: nothing is shorter
+        found = fewest_steps(space, budget) if space.reduce or not known else (outcome.schedule, known, outcome.states)
         again = found and fewest_switches(space, Budget(max_states=PROBE), [found[0].count(t) for t in space.threads])
         if found and again and len(again[0]) == len(found[0]):
             found = (again[0], again[1], found[2])  # as few steps, fewer context switches
@@ -129,7 +132,7 @@ class _Search:
                             append(new)
                             add_parent(i)
                 if edges == before and not space.is_final(state):
-                    self._violated(i, Found(0, deadlock(space, state), 0))
+                    self._violated(i, deadlock(space, state))
                     outcome.transitions = edges
                     return ""
                 i += 1
@@ -139,7 +142,7 @@ class _Search:
     def _violated(self, index: int, found: Found) -> None:
         outcome = self.outcome
         outcome.violation = found.violation
-        outcome.schedule = self.schedule(index) + [found.thread] * found.taken
+        outcome.schedule = self.schedule(index) + found.steps
         outcome.verdict = "violated"
 
     def schedule(self, index: int) -> list[int]:

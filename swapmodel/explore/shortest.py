@@ -42,12 +42,14 @@ def fewest_steps(space: Space, budget: Budget | None = None) -> tuple[list[int],
                     if best.get(new, FAR) > total:
                         best[new], came[new] = total, (state, t)
                         buckets.setdefault(total, []).append(new)
-            if stuck and found is None and not space.is_final(state):
-                found = (cost, state, Found(0, deadlock(space, state), 0))
+            if stuck and not space.is_final(state):
+                nobody = deadlock(space, state)
+                if found is None or cost + nobody.taken < found[0]:
+                    found = (cost + nobody.taken, state, nobody)
     if found is None:
         return None
     _, state, last = found
-    return _back(space, came, state) + [last.thread] * last.taken, last.violation, len(best)
+    return _back(space, came, state) + last.steps, last.violation, len(best)
 
 
 def _back(space: Space, came: dict[int, tuple[int, int]], state: int) -> list[int]:
@@ -100,7 +102,8 @@ def fewest_switches(
                         level.setdefault(cost + steps, []).append((state + change, len(came)))
                         came.append((node, t, steps))
                 if stuck and not space.is_final(state):
-                    return _path(came, node), deadlock(space, state), len(done)
+                    nobody = deadlock(space, state)
+                    return _path(came, node) + nobody.steps, nobody.violation, len(done)
         now = later
     return None
 

@@ -19,11 +19,17 @@ LONGEST_MOVE = 10_000  # steps; a longer one goes round in circles
 
 
 class Found(Exception):
-    """The last of the next `taken` steps of `thread` violates something."""
+    """The last of the next `taken` steps of `thread` violates something; or, after `steps`, nobody can go on."""
 
-    def __init__(self, thread: int, violation: Violation, taken: int = 1):
+    def __init__(self, thread: int, violation: Violation, taken: int = 1, steps: list[int] | None = None):
         super().__init__(str(violation))
-        self.thread, self.violation, self.taken = thread, violation, taken
+        # Without its traceback, whose frames would keep the whole search alive for as long as the outcome is.
+        self.thread, self.violation = thread, violation.with_traceback(None)
+        self.steps = [thread] * taken if steps is None else steps
+
+    @property
+    def taken(self) -> int:
+        return len(self.steps)
 
 
 class NotReducible(Exception):
@@ -197,6 +203,18 @@ class Space:
         """The step each thread stands at."""
         return [p.steps[(state >> BITS * t) & ((1 << BITS) - 1)] for t, p in enumerate(self.system.programs)]
 
+    def waiting(self, state: int, t: int) -> tuple[Any, int]:
+        """Where thread t waits, and how many steps that is from where its move would begin."""
+        cpu = Cpu(self.system.memory, self.memories[state >> self.shift], t)
+        step, taken = self.steps(state)[t], 0
+        while step.operation is not None and taken < LONGEST_MOVE:
+            value = step.operation.apply(cpu)
+            after = step if value is BLOCKED else self.system.programs[t].after(step, value)
+            if after is step:  # it waits, or spins
+                break
+            step, taken = after, taken + 1
+        return step, taken
+
     def final_places(self) -> set[int]:
         """All the ways for every thread to have returned, as the part of a state below its memory."""
         each = [[place for place in self.finished if place & mask] for mask in self.masks]
@@ -206,10 +224,12 @@ class Space:
         return all(state & mask in self.finished for mask in self.masks)
 
 
-def deadlock(space: Space, state: int) -> Violation:
-    waits = [
-        f"{program.name} waits at {step.operation}"
-        for program, step in zip(space.system.programs, space.steps(state), strict=True)
-        if step.operation is not None
-    ]
-    return Violation("deadlock", "nobody can go on: " + ", ".join(waits))
+def deadlock(space: Space, state: int) -> Found:
+    """Nobody can make a move: each thread takes the invisible steps of its own up to the one that waits."""
+    waits, steps = [], list[int]()
+    for t, program in enumerate(space.system.programs):
+        step, taken = space.waiting(state, t)
+        steps += [t] * taken
+        if step.operation is not None:
+            waits.append(f"{program.name} waits at {step.operation}")
+    return Found(0, Violation("deadlock", "nobody can go on: " + ", ".join(waits)), steps=steps)

@@ -93,6 +93,7 @@ from .sched import (
     cond_resched_none,
     enter_from_user_mode,
     exit_to_user_mode,
+    lockdep_sys_exit,
     might_sleep,
     raw_cpu_ptr,
     schedule_point,

@@ -34,6 +34,7 @@ class Field:
         stable: bool = False,
         release: str | None = None,
         spins: bool = False,
+        held: Callable[[Any, int], bool] | None = None,
     ):
         self.default, self.guarded_by, self.show, self.words = default, guarded_by, show, words
         self.lockless = lockless  # may be read without the lock that guards it
@@ -41,6 +42,7 @@ class Field:
         self.writers = writers  # the only functions that write it, if named
         self.stable = stable  # may be read after the object was freed: type-stable memory (struct page)
         self.spins = spins  # a spinlock
+        self.held = held  # of a lock: does this value say that thread t holds it?
         self.release = release  # of a percpu_ref: the completion that its release callback completes
 
 
@@ -51,17 +53,17 @@ def word(default: Any = 0, **options: Any) -> Field:
 
 def spinlock_t() -> Field:
     """include/linux/spinlock_types.h. 0: free, t + 1: held by thread t."""
-    return Field(0, show=_holder, spins=True)
+    return Field(0, show=_holder, spins=True, held=_owns)
 
 
 def mutex_t() -> Field:
     """include/linux/mutex.h. 0: free, t + 1: held by thread t."""
-    return Field(0, show=_holder)
+    return Field(0, show=_holder, held=_owns)
 
 
 def rw_semaphore() -> Field:
     """include/linux/rwsem.h. 0: free, a positive bit mask of the readers, or -(t + 1) for the writer t."""
-    return Field(0)
+    return Field(0, held=lambda value, t: bool(value == -(t + 1) or (value > 0 and value & 1 << t)))
 
 
 def completion_t() -> Field:
@@ -75,6 +77,10 @@ def percpu_ref_t(release: str) -> Field:
     `release` names the completion of the same struct that the release callback completes.
     """
     return Field(0, words=("", ".dead", ".gp"), release=release)
+
+
+def _owns(value: Any, t: int) -> bool:
+    return bool(value == t + 1)
 
 
 def _holder(value: Any) -> str:

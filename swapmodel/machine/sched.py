@@ -4,7 +4,8 @@ Who runs next is the explorer's choice at every step. What depends on `preempt` 
 under "none" all kernel code is, between one schedule point and the next.
 """
 
-from .operation import BLOCKED, INVISIBLE, KERNEL, VISIBLE, Cpu, may_sleep, operation
+from .memory import Violation
+from .operation import BLOCKED, INVISIBLE, KERNEL, SLEEPLESS, VISIBLE, Cpu, may_sleep, operation
 
 
 @operation()
@@ -71,10 +72,22 @@ def cond_resched_full():
     yield might_sleep()
 
 
+@operation(moves=INVISIBLE, releases=True)
+def lockdep_sys_exit(cpu: Cpu):
+    """lockdep_sys_exit(), kernel/locking/lockdep.c: "lock held when returning to user space!". No lock and no RCU section
+    outlives a system call."""
+    if cpu.raw_load(cpu.memory.context[cpu.me]) & SLEEPLESS:
+        raise Violation("lock misuse", "a system call ends inside an atomic or RCU section")
+    for _, field, lock in cpu.memory.named:
+        if field.held is not None and field.held(cpu.raw_load(lock.word), cpu.me):
+            raise Violation("lock misuse", f"{lock} is still held at the end of a system call", lock)
+
+
 def syscall_none(function, *arguments):
     """A system call from user mode and back, where kernel code is not preempted."""
     yield enter_from_user_mode()
     result = yield from function(*arguments)
+    yield lockdep_sys_exit()
     yield exit_to_user_mode()
     return result
 
@@ -82,4 +95,5 @@ def syscall_none(function, *arguments):
 def syscall_full(function, *arguments):
     """A system call in a preemptible kernel: entering and leaving it can't be told from being preempted."""
     result = yield from function(*arguments)
+    yield lockdep_sys_exit()
     return result

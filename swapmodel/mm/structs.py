@@ -64,7 +64,7 @@ class percpu_data(Struct):
 class folio(Struct):
     """include/linux/mm_types.h, v6.8. struct page is type-stable: its reference count may be looked at after the free."""
 
-    locked = Field(0, stable=True, show=lambda holder: "locked" if holder else "unlocked")
+    locked = Field(0, stable=True, held=lambda value, t: value == t + 1, show=lambda holder: "locked" if holder else "unlocked")
     # the folio lock must be held to write these:
     swapcache = word(1, guarded_by="locked", lockless=True)
     swap = word(guarded_by="locked")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..machine import (
+    BUG,
     NULL,
     READ_ONCE,
     Global,
@@ -76,6 +77,9 @@ def delete_from_swap_cache(folio):
 
 def __delete_from_swap_cache(folio, mapping, entry):
     """mm/swap_state.c, v6.8. Caller holds the folio lock and the address space's xa_lock."""
+    swapcache = yield read(folio.swapcache)
+    if not swapcache:
+        yield BUG("__delete_from_swap_cache: VM_BUG_ON_FOLIO(!folio_test_swapcache(folio))")
     nr_pages = yield READ_ONCE(folio.nr_pages)
     for i in range(nr_pages):
         yield write(xa_slot(mapping, swp_offset(entry) + i), NULL)

@@ -5,7 +5,8 @@ Pure functions on values: no step, no memory.
 
 from typing import NamedTuple
 
-from ..machine import NULL
+from ..machine import NULL, Pointer
+from ..machine.memory import fault_address
 
 MAX_SWAPFILES_SHIFT = 5
 SWP_TYPE_SHIFT = 63 - MAX_SWAPFILES_SHIFT  # BITS_PER_XA_VALUE - MAX_SWAPFILES_SHIFT on a 64-bit kernel
@@ -119,8 +120,11 @@ def swap_count(byte):
 
 
 def xa_slot(mapping, index):
-    """The XArray slot of `mapping` for `index`."""
-    return getattr(mapping, f"i_pages[{index}]")
+    """The XArray slot of `mapping` for `index`; an index that the scenario did not lay out faults when it is touched."""
+    name = f"i_pages[{index}]"
+    if isinstance(mapping, Pointer) and name not in mapping._fields:
+        return fault_address(f"{mapping}.{name}", "out-of-bounds access")
+    return getattr(mapping, name)
 
 
 def xa_size(mapping):
