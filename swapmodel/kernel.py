@@ -105,10 +105,15 @@ def named_by(space: types.SimpleNamespace, function: str) -> set[str]:
     while pending:
         value = getattr(space, pending.pop(), None)
         if isinstance(value, types.FunctionType) and not getattr(value, "is_operation", False):
-            new = set(value.__code__.co_names) - names
+            new = names_in(value.__code__) - names
             names |= new
             pending += new
     return names
+
+
+def names_in(code: types.CodeType) -> set[str]:
+    """Every name that some code uses, with the lambdas and generator expressions inside it."""
+    return set(code.co_names).union(*(names_in(c) for c in code.co_consts if isinstance(c, types.CodeType)))
 
 
 def tell_owners(memory: Memory, space: types.SimpleNamespace, functions: list[str], fix: Replacements) -> None:
@@ -118,7 +123,7 @@ def tell_owners(memory: Memory, space: types.SimpleNamespace, functions: list[st
     for name, function in fix.items():
         if getattr(function, "is_operation", False):
             continue
-        members = None if LOOK_UPS & set(function.__code__.co_names) else stores(function)
+        members = None if LOOK_UPS & names_in(function.__code__) else stores(function)
         if members is None:
             return
         for member in members:

@@ -60,8 +60,9 @@ def live_locals(code: CodeType) -> dict[int, tuple[str, ...]]:
             if alive != live[i]:
                 live[i], changed = frozenset(alive), True
 
+    shared = set(code.co_cellvars + code.co_freevars)  # with a lambda or a generator expression inside: may be read any time
     return {
-        ins.offset: tuple(sorted(set().union(*(live[s] for s in successors(i)))))
+        ins.offset: tuple(sorted(shared.union(*(live[s] for s in successors(i)))))
         for i, ins in enumerate(instructions)
         if ins.opname == "YIELD_VALUE"
     }

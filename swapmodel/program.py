@@ -100,14 +100,12 @@ class Program:
         levels = _levels(generator, came[0].levels if came else ())
         stack = tuple(level.frame for level in levels)
         if not isinstance(yielded, Operation):
-            raise KernelError(f"{_at(stack)}: yields {yielded!r}, which is not an operation")
+            raise KernelError(f"{at(stack)}: yields {yielded!r}, which is not an operation")
         key = (yielded, *(level.key for level in levels))
         try:
             hash(key)
         except TypeError as error:
-            raise KernelError(
-                f"{_at(stack)}: a local variable holds something that can change ({error}): use a tuple"
-            ) from None
+            raise KernelError(f"{at(stack)}: a local variable holds something that can change ({error}): use a tuple") from None
         step = self._step(key, yielded, stack, came, generator)
         if step.generator is generator:
             step.levels = levels
@@ -118,7 +116,7 @@ class Program:
         if step is None:
             places = self._places[stack] = self._places.get(stack, 0) + 1
             if places > STATES_OF_A_PLACE and not stack[-1].file.startswith(OWN_FILES):
-                raise KernelError(f"{_at(stack)} comes by here with ever new values of its locals: a loop without end?")
+                raise KernelError(f"{at(stack)} comes by here with ever new values of its locals: a loop without end?")
             if len(self.steps) > STEPS_OF_A_THREAD:
                 raise KernelError(f"{self.name} has more than {STEPS_OF_A_THREAD} local states: too large a scenario")
             step = self._known[key] = Step(len(self.steps), operation, stack, came, generator)
@@ -186,15 +184,22 @@ def _level(generator: Any, inner: Any) -> Level:
     code, values = frame.f_code, dict(frame.f_locals)
     live = live_locals(code).get(frame.f_lasti, tuple(values))
     alive = tuple((name, values[name]) for name in live if name in values)
-    key = (id(code), frame.f_lasti, alive, _value_stack(generator, code, len(values)))
+    waiting = _value_stack(generator, code, values)
+    for value in (*(v for _, v in alive), *waiting):
+        if hasattr(type(value), "__next__"):  # hashable, and equal to itself wherever it stands
+            place = f"{short_file(code.co_filename)}:{frame.f_lineno}: {code.co_name}()"
+            raise KernelError(f"{place}: it holds an iterator, whose position can't be compared: loop over range()")
+    key = (id(code), frame.f_lasti, alive, waiting)
     return Level(generator, inner, key, Frame(code.co_name, short_file(code.co_filename), frame.f_lineno))
 
 
-def _value_stack(generator: Any, code: CodeType, locals_bound: int) -> tuple[Any, ...]:
+def _value_stack(generator: Any, code: CodeType, values: dict[str, Any]) -> tuple[Any, ...]:
     """What lies on the value stack of a suspended generator: half-evaluated expressions and loop iterators.
 
     CPython 3.11 to 3.13 visit the code object, then the bound locals, then the stack (Objects/frameobject.c)."""
     referents = gc.get_referents(generator)
+    cells = code.co_cellvars + code.co_freevars  # visited even while nothing is bound to them
+    locals_bound = len(cells) + sum(name not in cells for name in values)
     last_code = max(i for i, r in enumerate(referents) if r is code)
     return tuple(_comparable(r) for r in referents[last_code + 1 + locals_bound :])
 
@@ -217,7 +222,7 @@ def short_file(filename: str) -> str:
     return inside[2] if inside[1] else path.rpartition("/")[2]
 
 
-def _at(stack: tuple[Frame, ...]) -> str:
+def at(stack: tuple[Frame, ...]) -> str:
     if not stack:
         return "the program"
     last = stack[-1]

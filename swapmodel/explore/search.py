@@ -70,6 +70,8 @@ def _hunt(space: Space, outcome: Outcome, shortest: str, budget: Budget) -> bool
     found: tuple[list[int], Violation, int] | None
     if shortest == "switches":
         found = fewest_switches(space, budget)
+        if found and found[1].kind == "deadlock" and space.reduce:  # the last invisible steps may come earlier, in fewer turns
+            found = fewest_switches(Space(space.system, False), budget) or found
     else:
         known = outcome.violation  # breadth first in single steps: nothing is shorter
         found = fewest_steps(space, budget) if space.reduce or not known else (outcome.schedule, known, outcome.states)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..machine import ACQUIRE, BLOCKED, VISIBLE, Cpu, Violation
-from ..program import System
+from ..program import KernelError, System, at
 
 BITS = 16
 LONGEST_MOVE = 10_000  # steps; a longer one goes round in circles
@@ -147,8 +147,11 @@ class Space:
         """What the move does in every memory that agrees with `words` on the words it reads."""
         watched = Watched(words)
         cpu = Cpu(self.system.memory, watched, t)
-        first = self.system.programs[t].steps[place >> BITS * t]
-        step, taken = self._move(cpu, first)
+        first: Any = self.system.programs[t].steps[place >> BITS * t]
+        try:
+            step, taken = self._move(cpu, first)
+        except (AttributeError, TypeError) as error:
+            raise KernelError(f"{at(first.stack)}: or what follows it: {error}") from error
         if not taken:
             cpu.writes, step = {}, first
         case = (tuple(cpu.writes.items()), self._place(t, step) - place, taken)
@@ -168,8 +171,8 @@ class Space:
                 step, taken, cpu.writes = acquired
                 break
             if taken > LONGEST_MOVE:
-                raise Found(cpu.me, Violation("livelock", "it goes round for ever and nobody could notice"), taken)
-            if self.reduce and operation.name == "spin_trylock":
+                break  # it goes round in circles, and nobody could notice
+            if self.reduce and operation.peeks(self.system.memory):
                 raise NotReducible
             kind = operation.moves(cpu) if self.reduce else VISIBLE
             try:
@@ -189,7 +192,7 @@ class Space:
 
     def _release(self, cpu: Cpu, step: Any, taken: int) -> tuple[Any, int]:
         """Goes on over the releases that follow a visible step; one that would fail is left for a move of its own."""
-        while self.early and step.operation is not None and step.operation.releases:
+        while self.early and step.operation is not None and step.operation.releases(cpu):
             before = dict(cpu.writes)
             try:
                 value = step.operation.apply(cpu)

@@ -14,6 +14,15 @@ def lock_moves(cpu: Cpu, lock: Address) -> int:
     return INVISIBLE if lock.private == cpu.me else ACQUIRE
 
 
+def sleeping_lock_moves(cpu: Cpu, lock: Address) -> int:
+    """As lock_moves(), but who waits for this lock sleeps."""
+    return VISIBLE if lock.private != cpu.me and cpu.sleep_is_seen() else lock_moves(cpu, lock)
+
+
+def hides_nothing(cpu: Cpu) -> bool:
+    return not cpu.sleep_is_seen()
+
+
 def mutex_unlock_moves(cpu: Cpu, lock: Address) -> int:
     """Nobody waits for a lock that only this thread takes."""
     return INVISIBLE if lock.private == cpu.me else VISIBLE
@@ -39,7 +48,7 @@ def drop(cpu: Cpu, lock: Address) -> None:
     cpu.raw_store(lock.word, 0)
 
 
-@operation(moves=lock_moves, blocks=True)
+@operation(moves=lock_moves, blocks=True, syncs=True)
 def spin_lock(cpu: Cpu, lock: Address):
     """spin_lock(lock): waits, then owns it. One step: the locked instruction that succeeds; spinning before it changes
     nothing. Disables preemption, so the section is also an RCU reader (Documentation/RCU/whatisRCU.rst)."""
@@ -48,7 +57,7 @@ def spin_lock(cpu: Cpu, lock: Address):
     return cpu.enter(ATOMIC + RCU)
 
 
-@operation()
+@operation(syncs=True)
 def spin_trylock(cpu: Cpu, lock: Address):
     """spin_trylock(lock): true if it was free and is now owned. One step: one locked instruction."""
     if cpu.load(lock):
@@ -58,14 +67,14 @@ def spin_trylock(cpu: Cpu, lock: Address):
     return True
 
 
-@operation(moves=spin_unlock_moves, releases=True)
+@operation(moves=spin_unlock_moves, releases=True, syncs=True)
 def spin_unlock(cpu: Cpu, lock: Address):
     """spin_unlock(lock). One step: the releasing store; the preempt_enable() after it can't be observed apart."""
     drop(cpu, lock)
     cpu.leave(ATOMIC + RCU)
 
 
-@operation(moves=lock_moves, blocks=True)
+@operation(moves=lock_moves, blocks=True, syncs=True)
 def spin_lock_irq(cpu: Cpu, lock: Address):
     """spin_lock_irq(lock), xa_lock_irq(): as spin_lock(), interrupts off too."""
     if take(cpu, lock) is BLOCKED:
@@ -73,14 +82,14 @@ def spin_lock_irq(cpu: Cpu, lock: Address):
     return cpu.enter(2 * (ATOMIC + RCU))
 
 
-@operation(releases=True)
+@operation(releases=True, syncs=True)
 def spin_unlock_irq(cpu: Cpu, lock: Address):
     """spin_unlock_irq(lock), xa_unlock_irq()."""
     drop(cpu, lock)
     cpu.leave(2 * (ATOMIC + RCU))
 
 
-@operation(moves=lock_moves, blocks=True)
+@operation(moves=lock_moves, blocks=True, syncs=True)
 def spin_lock_not_rcu(cpu: Cpu, lock: Address):
     """A spinlock as the seed thread thought of it: it excludes and must not sleep, but no grace period waits for it.
 
@@ -90,14 +99,14 @@ def spin_lock_not_rcu(cpu: Cpu, lock: Address):
     return cpu.enter(ATOMIC)
 
 
-@operation(moves=spin_unlock_moves, releases=True)
+@operation(moves=spin_unlock_moves, releases=True, syncs=True)
 def spin_unlock_not_rcu(cpu: Cpu, lock: Address):
     """Releases what spin_lock_not_rcu() took."""
     drop(cpu, lock)
     cpu.leave(ATOMIC)
 
 
-@operation(moves=lock_moves, blocks=True)
+@operation(moves=lock_moves, blocks=True, syncs=True)
 def spin_lock_irq_not_rcu(cpu: Cpu, lock: Address):
     """spin_lock_irq() as spin_lock_not_rcu() is spin_lock()."""
     if take(cpu, lock) is BLOCKED:
@@ -105,7 +114,7 @@ def spin_lock_irq_not_rcu(cpu: Cpu, lock: Address):
     return cpu.enter(2 * ATOMIC)
 
 
-@operation(releases=True)
+@operation(releases=True, syncs=True)
 def spin_unlock_irq_not_rcu(cpu: Cpu, lock: Address):
     """Releases what spin_lock_irq_not_rcu() took."""
     drop(cpu, lock)
@@ -127,20 +136,20 @@ def local_irq_enable(cpu: Cpu):
 preempt_disable, preempt_enable = local_irq_disable, local_irq_enable
 
 
-@operation(moves=lock_moves, blocks=True)
+@operation(moves=sleeping_lock_moves, blocks=True, syncs=True)
 @may_sleep
 def mutex_lock(cpu: Cpu, lock: Address):
     """mutex_lock(lock): may sleep, then owns it. One step: the cmpxchg of the owner that succeeds."""
     return take(cpu, lock)
 
 
-@operation(moves=mutex_unlock_moves, releases=True)
+@operation(moves=mutex_unlock_moves, releases=hides_nothing, syncs=True)
 def mutex_unlock(cpu: Cpu, lock: Address):
     """mutex_unlock(lock). One step: the cmpxchg of the owner; wake-ups are the scheduler's choice."""
     drop(cpu, lock)
 
 
-@operation(moves=lock_moves, blocks=True)
+@operation(moves=sleeping_lock_moves, blocks=True, syncs=True)
 @may_sleep
 def down_read(cpu: Cpu, sem: Address):
     """down_read(sem), mmap_read_lock(): may sleep while there is a writer. Every order of grants is explored; a queued
@@ -153,7 +162,7 @@ def down_read(cpu: Cpu, sem: Address):
     return cpu.raw_store(sem.word, value | 1 << cpu.me)
 
 
-@operation(moves=lock_moves, blocks=True)
+@operation(moves=sleeping_lock_moves, blocks=True, syncs=True)
 @may_sleep
 def down_write(cpu: Cpu, sem: Address):
     """down_write(sem), mmap_write_lock(): may sleep until it is free."""
@@ -165,7 +174,7 @@ def down_write(cpu: Cpu, sem: Address):
     return cpu.raw_store(sem.word, -(cpu.me + 1))
 
 
-@operation(releases=True)
+@operation(releases=hides_nothing, syncs=True)
 def up_read(cpu: Cpu, sem: Address):
     """up_read(sem), mmap_read_unlock()."""
     value = cpu.load(sem)
@@ -174,7 +183,7 @@ def up_read(cpu: Cpu, sem: Address):
     cpu.raw_store(sem.word, value & ~(1 << cpu.me))
 
 
-@operation(releases=True)
+@operation(releases=hides_nothing, syncs=True)
 def up_write(cpu: Cpu, sem: Address):
     """up_write(sem), mmap_write_unlock()."""
     if cpu.load(sem) != -(cpu.me + 1):
@@ -182,7 +191,7 @@ def up_write(cpu: Cpu, sem: Address):
     cpu.raw_store(sem.word, 0)
 
 
-@operation()
+@operation(syncs=True)
 def downgrade_write(cpu: Cpu, sem: Address):
     """downgrade_write(sem), mmap_write_downgrade(): the writer becomes a reader without letting anybody in."""
     if cpu.load(sem) != -(cpu.me + 1):

@@ -34,6 +34,7 @@ class Field:
         stable: bool = False,
         release: str | None = None,
         spins: bool = False,
+        sync: bool = False,
         held: Callable[[Any, int], bool] | None = None,
     ):
         self.default, self.guarded_by, self.show, self.words = default, guarded_by, show, words
@@ -42,6 +43,7 @@ class Field:
         self.writers = writers  # the only functions that write it, if named
         self.stable = stable  # may be read after the object was freed: type-stable memory (struct page)
         self.spins = spins  # a spinlock
+        self.sync = sync or held is not None  # a lock or a completion: others only wait for it
         self.held = held  # of a lock: does this value say that thread t holds it?
         self.release = release  # of a percpu_ref: the completion that its release callback completes
 
@@ -68,7 +70,7 @@ def rw_semaphore() -> Field:
 
 def completion_t() -> Field:
     """include/linux/completion.h. The number of complete() calls not yet waited for."""
-    return Field(0)
+    return Field(0, sync=True)
 
 
 def percpu_ref_t(release: str) -> Field:
@@ -255,6 +257,7 @@ class Memory:
         self.objects: list[Object] = []
         self.symbols: dict[str, Any] = {}
         self.refs: list[tuple[int, int]] = []  # (percpu_ref word, completion word)
+        self.sync: set[int] = set()  # the words that are locks or completions
         self.spinlocks: set[str] = set()  # the names of the words that are spinlocks
         self.named: list[tuple[str, Field, Address]] = []  # words that code reaches by this name
         self.watched = set(range(len(self.threads)))  # threads that somebody's grace period may wait for
@@ -278,6 +281,8 @@ class Memory:
                 self._word(f"{name}.{field_name}{suffix}", value, field.show)
             if field.spins:
                 self.spinlocks.add(f"{name}.{field_name}")
+            if field.sync:
+                self.sync.add(first)
             placed[field_name] = (first, field)
         for first, field in placed.values():
             if field.release:
@@ -364,6 +369,8 @@ class Memory:
                 first = self._word(name, variable.field.default, variable.field.show)
                 if variable.field.spins:
                     self.spinlocks.add(name)
+                if variable.field.sync:
+                    self.sync.add(first)
                 self.symbols[name] = Address(name, first, show=variable.field.show)
                 self.symbols[name].constant = variable.field.constant
                 self.named.append((name, variable.field, self.symbols[name]))

@@ -51,11 +51,16 @@ class Operation:
         address = self.address
         return bool(effect.blocks) and not (isinstance(address, Address) and address.private >= 0)
 
-    @property
-    def releases(self) -> bool:
+    def releases(self, cpu: Cpu) -> bool:
         """Does it only let others go on, in memory that is never freed? Then taking it at once hides nothing."""
-        address = self.address
-        return bool(self.effect.releases) and (address is None or address.life < 0)  # type: ignore[attr-defined]
+        address, releases = self.address, self.effect.releases  # type: ignore[attr-defined]
+        return bool(releases(cpu) if callable(releases) else releases) and (address is None or address.life < 0)
+
+    def peeks(self, memory: Memory) -> bool:
+        """Does it look at what others only wait for: a lock, a completion, a killed percpu_ref? Then nothing can be put off."""
+        if self.effect.syncs:  # type: ignore[attr-defined]
+            return self.name in ("spin_trylock", "percpu_ref_resurrect")
+        return any(isinstance(a, Address) and a.word in memory.sync for a in self.arguments)
 
     def apply(self, cpu: Cpu) -> Any:
         """Takes the step on `cpu`: returns its value, or BLOCKED (and nothing has changed). May raise Violation."""
@@ -164,6 +169,11 @@ class Cpu:
         depth: int = self.raw_load(self.memory.context[self.me]) // RCU
         return depth if self.me in self.memory.watched else 1 << 20
 
+    def sleep_is_seen(self) -> bool:
+        """Under preempt="none" a thread that is made to wait goes to sleep, and no grace period waits for it any longer: so
+        what makes it wait can be noticed. False where no grace period can wait for another thread."""
+        return self.memory.preempt == "none" and bool(self.memory.watched - {self.me})
+
     def quiescent_state(self) -> bool:
         """No grace period waits any longer for what this thread read before now. False if none did."""
         mine, waited = 1 << self.me, False
@@ -190,15 +200,22 @@ INVISIBLE = 1  # they can't, while its thread holds what it holds
 ACQUIRE = 2  # taking a lock: it can be put off past steps of others, because none of them could have taken that lock
 
 
-def operation(*, moves: Callable[..., int] | int = VISIBLE, blocks: bool = False, releases: bool = False) -> Callable[..., Any]:
+def operation(
+    *,
+    moves: Callable[..., int] | int = VISIBLE,
+    blocks: bool = False,
+    releases: Callable[[Cpu], bool] | bool = False,
+    syncs: bool = False,
+) -> Callable[..., Any]:
     """Makes `effect(cpu, ...)`, which runs as one atomic step, into the constructor of that operation.
 
     `moves(cpu, ...)` is one of the three kinds above; `blocks`: it may have to wait; `releases`: all it does for others is
-    to let them go on."""
+    to let them go on; `syncs`: it is one of the operations that locks and completions are for."""
 
     def decorate(effect: Callable[..., Any]) -> Callable[..., Operation]:
         name = effect.__name__
         effect.moves, effect.blocks, effect.releases = moves, blocks, releases  # type: ignore[attr-defined]
+        effect.syncs = syncs  # type: ignore[attr-defined]
 
         @functools.wraps(effect)
         def construct(*arguments: Any) -> Operation:

@@ -40,7 +40,7 @@ def synchronize_rcu():
     yield cond_synchronize_rcu()
 
 
-@operation()
+@operation(syncs=True)
 def percpu_ref_tryget_live(cpu: Cpu, ref: Address):
     """percpu_ref_tryget_live(ref): false once killed. One step although it is a test and an increment: both are in one
     RCU section, and the mode switch after a kill adds the counters up only after a grace period."""
@@ -50,7 +50,7 @@ def percpu_ref_tryget_live(cpu: Cpu, ref: Address):
     return True
 
 
-@operation()
+@operation(syncs=True)
 def percpu_ref_put(cpu: Cpu, ref: Address):
     """percpu_ref_put(ref): the last put after a kill runs the release callback. One step: a per-CPU decrement, or an
     atomic one after the switch."""
@@ -61,7 +61,7 @@ def percpu_ref_put(cpu: Cpu, ref: Address):
     cpu.release_if_idle(ref.word, _completion(cpu, ref))
 
 
-@operation()
+@operation(syncs=True)
 def percpu_ref_kill(cpu: Cpu, ref: Address):
     """percpu_ref_kill(ref): no new tryget_live succeeds; the initial reference is dropped. lib/percpu-refcount.c switches
     to atomic mode through call_rcu(), so the release callback comes only after a grace period that begins here."""
@@ -73,14 +73,14 @@ def percpu_ref_kill(cpu: Cpu, ref: Address):
     cpu.release_if_idle(ref.word, _completion(cpu, ref))
 
 
-@operation()
+@operation(syncs=True)
 def percpu_ref_resurrect(cpu: Cpu, ref: Address):
     """percpu_ref_resurrect(ref): a killed and released ref lives again."""
     cpu.load(ref)
     cpu.raw_store(ref.word + 1, 0)
 
 
-@operation(blocks=True)
+@operation(blocks=True, syncs=True)
 @may_sleep
 def wait_for_completion(cpu: Cpu, done: Address):
     """wait_for_completion(done): sleeps until there was a complete() for it. One step: the decrement of ->done under
@@ -91,7 +91,7 @@ def wait_for_completion(cpu: Cpu, done: Address):
     return cpu.raw_store(done.word, count - 1)
 
 
-@operation()
+@operation(syncs=True)
 def complete(cpu: Cpu, done: Address):
     """complete(done)."""
     cpu.store(done, cpu.load(done) + 1)

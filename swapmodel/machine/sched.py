@@ -4,6 +4,7 @@ Who runs next is the explorer's choice at every step. What depends on `preempt` 
 under "none" all kernel code is, between one schedule point and the next.
 """
 
+from .locks import hides_nothing
 from .memory import Violation
 from .operation import BLOCKED, INVISIBLE, KERNEL, SLEEPLESS, VISIBLE, Cpu, may_sleep, operation
 
@@ -35,13 +36,17 @@ def schedule_point(cpu: Cpu):
     cpu.quiescent_state()
 
 
-@operation(moves=INVISIBLE)
+def enter_moves(cpu: Cpu) -> int:
+    return VISIBLE if cpu.sleep_is_seen() else INVISIBLE
+
+
+@operation(moves=enter_moves)
 def enter_from_user_mode(cpu: Cpu):
     """enter_from_user_mode(): the system call begins. Under preempt="none" the thread is an RCU reader from here on."""
     cpu.enter(KERNEL)
 
 
-@operation(releases=True)
+@operation(releases=hides_nothing)
 def exit_to_user_mode(cpu: Cpu):
     """exit_to_user_mode(), or the last schedule() of an exiting task: a quiescent state."""
     word = cpu.memory.context[cpu.me]
