@@ -61,8 +61,10 @@ def live_locals(code: CodeType) -> dict[int, tuple[str, ...]]:
                 live[i], changed = frozenset(alive), True
 
     shared = set(code.co_cellvars + code.co_freevars)  # with a lambda or a generator expression inside: may be read any time
-    return {
-        ins.offset: tuple(sorted(shared.union(*(live[s] for s in successors(i)))))
-        for i, ins in enumerate(instructions)
-        if ins.opname == "YIELD_VALUE"
-    }
+    found = {}
+    for i, ins in enumerate(instructions):
+        if ins.opname == "YIELD_VALUE":
+            alive_after = tuple(sorted(shared.union(*(live[s] for s in successors(i)))))
+            found[ins.offset] = alive_after
+            found[instructions[i + 1].offset] = alive_after  # CPython 3.13 stands at the RESUME behind it
+    return found
