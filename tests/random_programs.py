@@ -1,5 +1,5 @@
-"""Small random programs for the soundness tests, as source text: what is tested is what CPython makes of it (liveness, the value
-stack), so closures over a syntax tree would not do."""
+"""Small random programs for the soundness tests, as source text: what is tested is what CPython makes of it (liveness, the
+value stack), so closures over a syntax tree would not do."""
 
 from __future__ import annotations
 
