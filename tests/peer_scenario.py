@@ -114,8 +114,8 @@ class World:
 
 def has_count(w):
     """SCAN2, SCAN3: swap_page_trans_huge_swapped(), a byte a step, up to the first that has a count."""
-    for byte in w.map:
-        count = yield read(byte)
+    for j in range(w.pages):
+        count = yield read(w.map[j])
         if count & ~HAS_CACHE:
             return True
     return False
@@ -138,8 +138,8 @@ def delete_from_swap_cache(w):
     yield WRITE_ONCE(w.folio.cached, 0)  # DEL
     yield mutex_lock(w.si.lock)  # LOCK_SI
     yield mutex_lock(w.device.lock)  # LOCK4
-    for byte in w.map:
-        yield clear_bits(byte, HAS_CACHE)  # CLEAR
+    for j in range(w.pages):
+        yield clear_bits(w.map[j], HAS_CACHE)  # CLEAR
     yield atomic_add(-w.pages, w.si.inuse)  # INUSE
     yield mutex_unlock(w.device.lock)  # UNLOCK4
     yield mutex_unlock(w.si.lock)  # UNLOCK_SI

@@ -20,6 +20,7 @@ from .access import (
     xchg,
 )
 from .alloc import free_unref_folio, kfree, kvfree, kvzalloc, vfree
+from .layout import Field, Struct, completion_t, mutex_t, percpu_ref_t, rw_semaphore, spinlock_t, word
 from .locks import (
     down_read,
     down_write,
@@ -45,22 +46,7 @@ from .locks import (
     up_read,
     up_write,
 )
-from .memory import (
-    NULL,
-    Address,
-    Field,
-    Global,
-    Memory,
-    Pointer,
-    Struct,
-    Violation,
-    completion_t,
-    mutex_t,
-    percpu_ref_t,
-    rw_semaphore,
-    spinlock_t,
-    word,
-)
+from .memory import NULL, Address, Global, Memory, Pointer, Violation
 from .operation import (
     ACQUIRE,
     ATOMIC,
