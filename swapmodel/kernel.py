@@ -120,10 +120,11 @@ def tell_owners(memory: Memory, space: types.SimpleNamespace, functions: list[st
     """Marks the words that only one thread names or writes, and who waits for whose RCU sections. A fix that reaches words
     in a way that can't be seen leaves everything unmarked."""
     stored: dict[str, set[str]] = {}
-    for name, function in fix.items():
-        if getattr(function, "is_operation", False):
-            continue
-        members = None if LOOK_UPS & names_in(function.__code__) else stores(function)
+    replaced = {name: f for name, f in fix.items() if not getattr(f, "is_operation", False)}
+    all_names = set().union(*(names_in(f.__code__) for f in replaced.values()))
+    for name, function in replaced.items():
+        hidden = function.__closure__ or any(map(callable, function.__defaults__ or ()))  # functions that no name leads to
+        members = None if hidden or LOOK_UPS & names_in(function.__code__) else stores(function, all_names)
         if members is None:
             return
         for member in members:

@@ -33,7 +33,8 @@ def _problems(function: Callable[..., Any], space: dict[str, Any]) -> Iterator[t
     for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=False):
         if not isinstance(cell.cell_contents, UNCHANGING):
             yield first, f"it closes over {name}, which can change: pass it as an argument"
-    if function.__defaults__ and any(isinstance(d, (list, dict, set)) for d in function.__defaults__):
+    defaults = (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values())
+    if any(isinstance(d, (list, dict, set)) for d in defaults):
         yield first, "a default argument can change: use a tuple"
     try:
         source = textwrap.dedent(inspect.getsource(function))
@@ -73,8 +74,7 @@ def _own(statement: ast.stmt) -> list[ast.AST]:
     while pending:
         node = pending.pop()
         found.append(node)
-        if not isinstance(node, (ast.Lambda, ast.GeneratorExp, ast.ListComp, ast.SetComp, ast.DictComp)):
-            pending.extend(ast.iter_child_nodes(node))
+        pending.extend(ast.iter_child_nodes(node))
     return found
 
 
@@ -143,11 +143,15 @@ STORES = {"WRITE_ONCE", "write", "memset", "xchg", "cmpxchg", "atomic_dec_and_te
 STORES_SECOND = {"atomic_add", "atomic_sub_and_test"}  # the address is their second argument
 
 
-def stores(function: Callable[..., Any]) -> set[str] | None:
-    """The members and globals that a kernel function stores to, by name; None if it stores through a variable."""
+def stores(function: Callable[..., Any], names: set[str] | None = None) -> set[str] | None:
+    """The members and globals that a kernel function stores to, by name; None if it stores through a variable. `names` are
+    those of all functions that may have made an array for it: its own, if not given."""
     tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
     found: set[str] = set()
     for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and node.id in STORES | STORES_SECOND and id(node) not in called:
+            return None  # the operation itself is put into a variable
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in STORES | STORES_SECOND:
             target: ast.AST | None = node.args[node.func.id in STORES_SECOND]
             element = isinstance(target, ast.Subscript)
@@ -155,10 +159,10 @@ def stores(function: Callable[..., Any]) -> set[str] | None:
                 target = target.value
             if isinstance(target, ast.Attribute):
                 found.add(target.attr)
-            elif isinstance(target, ast.Name) and target.id not in function.__code__.co_varnames:
+            elif isinstance(target, ast.Name) and target.id in function.__code__.co_names:
                 found.add(target.id)
             elif element:  # of an array that a local points to, perhaps one that the function names
-                found |= set(function.__code__.co_names)
+                found |= names or set(function.__code__.co_names)
             elif not (isinstance(target, ast.Call) and isinstance(target.func, ast.Name) and target.func.id == "xa_slot"):
                 return None
     return found

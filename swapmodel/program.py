@@ -206,7 +206,8 @@ def _value_stack(generator: Any, code: CodeType, values: dict[str, Any]) -> tupl
 
 def _comparable(value: Any) -> Any:
     if type(value) is type(iter(range(0))):
-        return ("range_iterator", *value.__reduce__()[1:])  # its range and its position in it
+        reduced: Any = value.__reduce__()  # CPython 3.12 keeps what is left, 3.11 the whole range and a position
+        return ("range_iterator", reduced[1][0][reduced[2] or 0 :])
     if isinstance(value, GeneratorType):
         return "yield from"  # its own frame follows
     return value

@@ -73,8 +73,9 @@ def _hunt(space: Space, outcome: Outcome, shortest: str, budget: Budget) -> bool
         if found and found[1].kind == "deadlock" and space.reduce:  # the last invisible steps may come earlier, in fewer turns
             found = fewest_switches(Space(space.system, False), budget) or found
     else:
-        known = outcome.violation  # breadth first in single steps: nothing is shorter
-        found = fewest_steps(space, budget) if space.reduce or not known else (outcome.schedule, known, outcome.states)
+        known = outcome.violation  # breadth first in single steps: nothing is shorter, but for a deadlock in the same layer
+        sure = known is not None and known.kind == "deadlock" and not space.reduce
+        found = (outcome.schedule, known, outcome.states) if known and sure else fewest_steps(space, budget)
         again = found and fewest_switches(space, Budget(max_states=PROBE), [found[0].count(t) for t in space.threads])
         if found and again and len(again[0]) == len(found[0]):
             found = (again[0], again[1], found[2])  # as few steps, fewer context switches

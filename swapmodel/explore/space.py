@@ -210,12 +210,14 @@ class Space:
         """Where thread t waits, and how many steps that is from where its move would begin."""
         cpu = Cpu(self.system.memory, self.memories[state >> self.shift], t)
         step, taken = self.steps(state)[t], 0
-        while step.operation is not None and taken < LONGEST_MOVE:
+        seen = {step}
+        while step.operation is not None:
             value = step.operation.apply(cpu)
             after = step if value is BLOCKED else self.system.programs[t].after(step, value)
-            if after is step:  # it waits, or spins
+            if after in seen:  # it waits, or goes round
                 break
             step, taken = after, taken + 1
+            seen.add(step)
         return step, taken
 
     def final_places(self) -> set[int]:

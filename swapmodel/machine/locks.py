@@ -14,6 +14,11 @@ def lock_moves(cpu: Cpu, lock: Address) -> int:
     return INVISIBLE if lock.private == cpu.me else ACQUIRE
 
 
+def shared(lock: Address) -> bool:
+    """Nobody waits for a lock that only this thread takes."""
+    return lock.private < 0
+
+
 def sleeping_lock_moves(cpu: Cpu, lock: Address) -> int:
     """As lock_moves(), but who waits for this lock sleeps."""
     return VISIBLE if lock.private != cpu.me and cpu.sleep_is_seen() else lock_moves(cpu, lock)
@@ -48,7 +53,7 @@ def drop(cpu: Cpu, lock: Address) -> None:
     cpu.raw_store(lock.word, 0)
 
 
-@operation(moves=lock_moves, blocks=True, syncs=True)
+@operation(moves=lock_moves, blocks=shared, syncs=True)
 def spin_lock(cpu: Cpu, lock: Address):
     """spin_lock(lock): waits, then owns it. One step: the locked instruction that succeeds; spinning before it changes
     nothing. Disables preemption, so the section is also an RCU reader (Documentation/RCU/whatisRCU.rst)."""
@@ -74,7 +79,7 @@ def spin_unlock(cpu: Cpu, lock: Address):
     cpu.leave(ATOMIC + RCU)
 
 
-@operation(moves=lock_moves, blocks=True, syncs=True)
+@operation(moves=lock_moves, blocks=shared, syncs=True)
 def spin_lock_irq(cpu: Cpu, lock: Address):
     """spin_lock_irq(lock), xa_lock_irq(): as spin_lock(), interrupts off too."""
     if take(cpu, lock) is BLOCKED:
@@ -89,7 +94,7 @@ def spin_unlock_irq(cpu: Cpu, lock: Address):
     cpu.leave(2 * (ATOMIC + RCU))
 
 
-@operation(moves=lock_moves, blocks=True, syncs=True)
+@operation(moves=lock_moves, blocks=shared, syncs=True)
 def spin_lock_not_rcu(cpu: Cpu, lock: Address):
     """A spinlock as the seed thread thought of it: it excludes and must not sleep, but no grace period waits for it.
 
@@ -106,7 +111,7 @@ def spin_unlock_not_rcu(cpu: Cpu, lock: Address):
     cpu.leave(ATOMIC)
 
 
-@operation(moves=lock_moves, blocks=True, syncs=True)
+@operation(moves=lock_moves, blocks=shared, syncs=True)
 def spin_lock_irq_not_rcu(cpu: Cpu, lock: Address):
     """spin_lock_irq() as spin_lock_not_rcu() is spin_lock()."""
     if take(cpu, lock) is BLOCKED:
@@ -136,7 +141,7 @@ def local_irq_enable(cpu: Cpu):
 preempt_disable, preempt_enable = local_irq_disable, local_irq_enable
 
 
-@operation(moves=sleeping_lock_moves, blocks=True, syncs=True)
+@operation(moves=sleeping_lock_moves, blocks=shared, syncs=True)
 @may_sleep
 def mutex_lock(cpu: Cpu, lock: Address):
     """mutex_lock(lock): may sleep, then owns it. One step: the cmpxchg of the owner that succeeds."""
@@ -149,7 +154,7 @@ def mutex_unlock(cpu: Cpu, lock: Address):
     drop(cpu, lock)
 
 
-@operation(moves=sleeping_lock_moves, blocks=True, syncs=True)
+@operation(moves=sleeping_lock_moves, blocks=shared, syncs=True)
 @may_sleep
 def down_read(cpu: Cpu, sem: Address):
     """down_read(sem), mmap_read_lock(): may sleep while there is a writer. Every order of grants is explored; a queued
@@ -162,7 +167,7 @@ def down_read(cpu: Cpu, sem: Address):
     return cpu.raw_store(sem.word, value | 1 << cpu.me)
 
 
-@operation(moves=sleeping_lock_moves, blocks=True, syncs=True)
+@operation(moves=sleeping_lock_moves, blocks=shared, syncs=True)
 @may_sleep
 def down_write(cpu: Cpu, sem: Address):
     """down_write(sem), mmap_write_lock(): may sleep until it is free."""

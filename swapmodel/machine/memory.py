@@ -305,11 +305,12 @@ class Memory:
     def own(self, names: Sequence[set[str]], waiters: set[int], stores: dict[str, set[str]]) -> None:
         """Tells the memory what each thread's code names, which threads begin grace periods, and which functions of a fix
         store to which members."""
+        unnamed = {"locked", *(field.release for _, field, _ in self.named)}  # reached by operations on a folio, a percpu_ref
         for name, field, address in self.named:
             users = [t for t, named in enumerate(names) if name in named]
             writers = {*field.writers, *stores.get(name, ())}
             writing = [t for t, named in enumerate(names) if named & writers]
-            if len(users) == 1:
+            if len(users) == 1 and name not in unnamed:
                 address.private = users[0]
             if field.writers and len(writing) == 1:
                 address.writer = writing[0]

@@ -47,9 +47,8 @@ class Operation:
     @property
     def blocks(self) -> bool:
         """May another thread make it wait?"""
-        effect: Any = self.effect
-        address = self.address
-        return bool(effect.blocks) and not (isinstance(address, Address) and address.private >= 0)
+        blocks = self.effect.blocks  # type: ignore[attr-defined]
+        return bool(blocks(*self.arguments) if callable(blocks) else blocks)
 
     def releases(self, cpu: Cpu) -> bool:
         """Does it only let others go on, in memory that is never freed? Then taking it at once hides nothing."""
@@ -203,7 +202,7 @@ ACQUIRE = 2  # taking a lock: it can be put off past steps of others, because no
 def operation(
     *,
     moves: Callable[..., int] | int = VISIBLE,
-    blocks: bool = False,
+    blocks: Callable[..., bool] | bool = False,
     releases: Callable[[Cpu], bool] | bool = False,
     syncs: bool = False,
 ) -> Callable[..., Any]:
