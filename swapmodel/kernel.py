@@ -66,7 +66,8 @@ def link(
     space.update(replaced)
     for name, function in replaced.items():
         if not getattr(function, "is_operation", False):
-            _check(name, function, space)
+            original = {**kernel_functions(), **kernel.replaces}.get(name) if fix and name in fix else None
+            _check(name, function, space, original)
     space.update(memory.symbols)
     for name, value in list(space.items()):
         if isinstance(value, types.FunctionType) and not getattr(value, "is_operation", False):
@@ -80,10 +81,10 @@ def _rebuild(function: types.FunctionType, space: dict[str, Any]) -> types.Funct
     return again
 
 
-def _check(name: str, function: Callable[..., Any], space: dict[str, Any]) -> None:
+def _check(name: str, function: Callable[..., Any], space: dict[str, Any], original: Callable[..., Any] | None) -> None:
+    """A fix takes the arguments of what it replaces; a version may call its own functions as it likes."""
     if not inspect.isgeneratorfunction(function):
         raise KernelError(f"{name}() has no yield: a kernel function yields its operations and calls others with `yield from`")
-    original = kernel_functions().get(name)
     if original is not None:
         mine, theirs = _arity(function), _arity(original)
         if mine != theirs:
@@ -130,7 +131,7 @@ def tell_owners(memory: Memory, space: types.SimpleNamespace, functions: list[st
         for member in members:
             stored.setdefault(member, set()).add(name)
     names = [named_by(space, "syscall") | named_by(space, f) | {f} for f in functions]
-    memory.own(names, {t for t, named in enumerate(names) if named & WAITS}, stored)
+    memory.own(names, {t for t, named in enumerate(names) if named & WAITS}, stored, all_names)
 
 
 LOOK_UPS = {"getattr", "vars", "eval", "exec"}  # reach members by a name made at run time

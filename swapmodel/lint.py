@@ -139,7 +139,19 @@ def _first_thing(statement: ast.stmt, node: ast.expr) -> bool:
     return True
 
 
-STORES = {"WRITE_ONCE", "write", "memset", "xchg", "cmpxchg", "atomic_dec_and_test", "atomic_inc_not_zero"}
+STORES = {
+    "WRITE_ONCE",
+    "write",
+    "init_store",
+    "memset",
+    "memcpy",
+    "user_store",
+    "xchg",
+    "cmpxchg",
+    "folio_ref_freeze",
+    "atomic_dec_and_test",
+    "atomic_inc_not_zero",
+}
 STORES_SECOND = {"atomic_add", "atomic_sub_and_test"}  # the address is their second argument
 
 
@@ -154,7 +166,7 @@ def stores(function: Callable[..., Any], names: set[str] | None = None) -> set[s
             return None  # the operation itself is put into a variable
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in STORES | STORES_SECOND:
             target: ast.AST | None = node.args[node.func.id in STORES_SECOND]
-            element = isinstance(target, ast.Subscript)
+            element = isinstance(target, ast.Subscript) or node.func.id in ("memset", "memcpy")
             while isinstance(target, ast.Subscript):
                 target = target.value
             if isinstance(target, ast.Attribute):

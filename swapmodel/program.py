@@ -96,7 +96,7 @@ class Program:
         except KernelError:
             raise
         except Exception as error:
-            raise KernelError(f"{_where(error)}: {type(error).__name__}: {error}") from error
+            raise KernelError(f"{where(error)}: {type(error).__name__}: {error}") from error
         levels = _levels(generator, came[0].levels if came else ())
         stack = tuple(level.frame for level in levels)
         if not isinstance(yielded, Operation):
@@ -223,6 +223,11 @@ def short_file(filename: str) -> str:
     return inside[2] if inside[1] else path.rpartition("/")[2]
 
 
+def stack_of(generator: Any) -> tuple[Frame, ...]:
+    """The call stack of a suspended generator."""
+    return tuple(level.frame for level in _levels(generator, ()))
+
+
 def at(stack: tuple[Frame, ...]) -> str:
     if not stack:
         return "the program"
@@ -230,7 +235,7 @@ def at(stack: tuple[Frame, ...]) -> str:
     return f"{last.file}:{last.line}: {last.function}()"
 
 
-def _where(error: BaseException) -> str:
+def where(error: BaseException) -> str:
     """The last kernel function that an exception passed through."""
     place, traceback = "the program", error.__traceback__
     while traceback is not None:

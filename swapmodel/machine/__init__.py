@@ -14,12 +14,17 @@ from .access import (
     atomic_inc_not_zero,
     atomic_sub_and_test,
     cmpxchg,
+    folio_ref_freeze,
+    init_store,
+    memcpy,
     memset,
     read,
+    user_load,
+    user_store,
     write,
     xchg,
 )
-from .alloc import free_unref_folio, kfree, kvfree, kvzalloc, vfree
+from .alloc import alloc_page, free_unref_folio, kfree, kvfree, kvzalloc, vfree
 from .layout import Field, Struct, completion_t, mutex_t, percpu_ref_t, rw_semaphore, spinlock_t, word
 from .locks import (
     down_read,
@@ -39,6 +44,7 @@ from .locks import (
     spin_lock_irq_not_rcu,
     spin_lock_not_rcu,
     spin_trylock,
+    spin_trylock_not_rcu,
     spin_unlock,
     spin_unlock_irq,
     spin_unlock_irq_not_rcu,
@@ -64,6 +70,7 @@ from .operation import (
 from .rcu import (
     complete,
     cond_synchronize_rcu,
+    percpu_ref_init_dead,
     percpu_ref_kill,
     percpu_ref_put,
     percpu_ref_resurrect,

@@ -42,6 +42,33 @@ def write(cpu: Cpu, p: Address, value):
 
 
 @operation()
+def init_store(cpu: Cpu, p: Address, value):
+    """A plain store into an object that is being set up and that nobody else can reach yet: the lock that guards the member
+    later on is not held. Nothing checks that nobody reaches it, except that it lives."""
+    cpu.initialise(p, value)
+
+
+@operation()
+def memcpy(cpu: Cpu, p, first: int, values):
+    """memcpy(p + first, values), and a device's DMA into its own blocks. One step: see the caller for who could look."""
+    for i, value in enumerate(values):
+        cpu.store(p[first + i], value)
+
+
+@operation()
+def user_load(cpu: Cpu, p: Address, i: int):
+    """A plain load of user space from page i of a folio: `p` is the content of the folio, one value a page."""
+    return cpu.load(p)[i]
+
+
+@operation()
+def user_store(cpu: Cpu, p: Address, i: int, value):
+    """A plain store of user space into page i of a folio; the other pages' values stay."""
+    values = cpu.load(p)
+    cpu.store(p, (*values[:i], value, *values[i + 1 :]))
+
+
+@operation()
 def memset(cpu: Cpu, p, first: int, count: int, value):
     """memset(p + first, value, count) on memory whose guard is held. One step: only lockless readers could tell the
     difference, and each of them reads one byte, which it finds before or after."""
@@ -99,6 +126,16 @@ def atomic_inc_not_zero(cpu: Cpu, p: Address):
     if found:
         cpu.store(p, found + 1)
     return bool(found)
+
+
+@operation()
+def folio_ref_freeze(cpu: Cpu, p: Address, expected: int):
+    """folio_ref_freeze(folio, expected), p being its refcount: it drops from exactly `expected` to 0, or nothing happens and
+    the answer is false. One step: a cmpxchg."""
+    if cpu.load(p) != expected:
+        return False
+    cpu.store(p, 0)
+    return True
 
 
 @operation()

@@ -1,6 +1,6 @@
 """Allocation and free: the birth and death of heap objects."""
 
-from .memory import Violation
+from .memory import NULL, Violation
 from .operation import Cpu, may_sleep, operation
 
 
@@ -46,13 +46,26 @@ def free_unref_folio(cpu: Cpu, folio):
 @operation()
 @may_sleep
 def kvzalloc(cpu: Cpu, p):
-    """kvzalloc(): the next birth of a freed object, zeroed. The model's heap has one place per object, so that a stale
-    pointer to a reused object is told from a fresh one by its birth."""
-    life = p._object.life
-    birth = -cpu.raw_load(life) + 1
-    if birth < 1:
+    """kvzalloc(), vzalloc(), alloc_percpu(): the next birth of an object, zeroed. The model's heap has one place per object, so
+    that a stale pointer to a reused object is told from a fresh one by its birth."""
+    if cpu.raw_load(p._object.life) > 0:
         raise Violation("double free", f"{p} is allocated while it lives")
-    cpu.raw_store(life, birth)
-    for word in p._object.words:
-        cpu.raw_store(word, 0)
-    return p._object.at(birth)
+    return _bear(cpu, p._object)
+
+
+@operation()
+def alloc_page(cpu: Cpu, pool):
+    """alloc_pages(), kmem_cache_alloc(): the first free place of `pool`, zeroed; NULL when none is free, which is what -ENOMEM
+    means here. One step: the allocator's own locks are nobody else's. The caller says whether it may sleep."""
+    for p in pool:
+        if cpu.raw_load(p._object.life) <= 0:
+            return _bear(cpu, p._object)
+    return NULL
+
+
+def _bear(cpu: Cpu, obj):
+    birth = 1 if obj.reused else -cpu.raw_load(obj.life) + 1
+    cpu.raw_store(obj.life, birth)
+    for word, zero in zip(obj.words, obj.zeroed, strict=True):
+        cpu.raw_store(word, zero)
+    return obj.at(birth)

@@ -19,20 +19,25 @@ class Field:
         lockless: bool = False,
         constant: bool = False,
         writers: tuple[str, ...] = (),
+        readers: tuple[str, ...] = (),
         stable: bool = False,
         release: str | None = None,
         spins: bool = False,
         sync: bool = False,
         held: Callable[[Any, int], bool] | None = None,
+        zero: Any = None,
     ):
         self.default, self.guarded_by, self.show, self.words = default, guarded_by, show, words
-        self.lockless = lockless  # may be read without the lock that guards it
+        self.lockless = lockless or bool(readers)  # may be read without the lock that guards it
+        self.readers = readers  # the only functions that do so, if named
         self.constant = constant  # never written
         self.writers = writers  # the only functions that write it, if named
         self.stable = stable  # may be read after the object was freed: type-stable memory (struct page)
         self.spins = spins  # a spinlock
         self.sync = sync or held is not None  # a lock or a completion: others only wait for it
         self.held = held  # of a lock: does this value say that thread t holds it?
+        # what a zeroed object has here: 0, or NULL or an empty list in a member that holds those
+        self.zero = zero if zero is not None else 0 if isinstance(default, int) else default
         self.release = release  # of a percpu_ref: the completion that its release callback completes
 
 

@@ -111,6 +111,16 @@ def spin_unlock_not_rcu(cpu: Cpu, lock: Address):
     cpu.leave(ATOMIC)
 
 
+@operation(syncs=True)
+def spin_trylock_not_rcu(cpu: Cpu, lock: Address):
+    """spin_trylock() as spin_lock_not_rcu() is spin_lock()."""
+    if cpu.load(lock):
+        return False
+    cpu.raw_store(lock.word, cpu.me + 1)
+    cpu.enter(ATOMIC)
+    return True
+
+
 @operation(moves=lock_moves, blocks=shared, syncs=True)
 def spin_lock_irq_not_rcu(cpu: Cpu, lock: Address):
     """spin_lock_irq() as spin_lock_not_rcu() is spin_lock()."""

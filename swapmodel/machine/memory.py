@@ -6,7 +6,7 @@ tuple: they hold `Pointer`s (values, as in C) and `Address`es, and reach a word 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 from .layout import Field, Struct
@@ -86,8 +86,16 @@ class FaultAddress(Address):
 _FAULTS: dict[tuple[str, str], FaultAddress] = {}
 
 
-def fault_address(name: str, fault: str) -> FaultAddress:
-    return _FAULTS.setdefault((name, fault), FaultAddress(name, fault))
+def fault_address(
+    name: str,
+    fault: str,
+    known: dict[tuple[str, str], FaultAddress] = _FAULTS,
+    make: Callable[[str, str], FaultAddress] = FaultAddress,
+) -> FaultAddress:
+    """One address for each name and fault: kernel.link() rebuilds this function over names that are not of this file."""
+    if (name, fault) not in known:
+        known[name, fault] = make(name, fault)
+    return known[name, fault]
 
 
 class NullPointer:
@@ -134,6 +142,9 @@ class Pointer:
     def __len__(self) -> int:
         return len(self._items)
 
+    def __iter__(self) -> Any:
+        return iter(self._items)
+
     def __bool__(self) -> bool:
         return True
 
@@ -142,12 +153,16 @@ class Pointer:
 
 
 class Object:
-    """What one allocation returns and one free takes back. Births are numbered from 1; `life` is -n once birth n is freed."""
+    """What one allocation returns and one free takes back. Births are numbered from 1; `life` is -n once birth n is freed.
 
-    def __init__(self, name: str, life: int, make: Callable[[Object, int], Pointer]):
-        self.name, self.life, self._make = name, life, make
+    The births of a `reused` place are not told apart, as those of a struct page are not: whoever still points to it when it
+    is allocated again touches the new one."""
+
+    def __init__(self, name: str, life: int, make: Callable[[Object, int], Pointer], reused: bool = False):
+        self.name, self.life, self._make, self.reused = name, life, make, reused
         self._births: dict[int, Pointer] = {}
         self.words: tuple[int, ...] = ()
+        self.zeroed: tuple[Any, ...] = ()  # what the words hold when the allocator has zeroed them
 
     def at(self, birth: int) -> Pointer:
         """The pointer that the allocation number `birth` returned."""
@@ -176,6 +191,7 @@ class Memory:
             raise ValueError(f"preempt is 'full' or 'none', not {preempt!r}")
         self.threads, self.preempt = tuple(threads), preempt
         self.words: list[Any] = []
+        self.zeros: list[Any] = []  # each word's 0, () or NULL
         self.shown: list[Word] = []
         self.objects: list[Object] = []
         self.symbols: dict[str, Any] = {}
@@ -187,8 +203,9 @@ class Memory:
         self.context = [self._word(f"{t}.context", 0, hidden=True) for t in self.threads]
         self.grace = [self._word(f"{t}.grace_period", 0, hidden=True) for t in self.threads]
 
-    def _word(self, name: str, value: Any, show: Callable[[Any], str] = str, hidden: bool = False) -> int:
+    def _word(self, name: str, value: Any, show: Callable[[Any], str] = str, hidden: bool = False, zero: Any = 0) -> int:
         self.words.append(value)
+        self.zeros.append(zero)
         self.shown.append(Word(name, show, hidden))
         return len(self.words) - 1
 
@@ -201,7 +218,7 @@ class Memory:
             first = len(self.words)
             for i, suffix in enumerate(field.words):
                 value = values.get(field_name, field.default) if i == 0 else 0
-                self._word(f"{name}.{field_name}{suffix}", value, field.show)
+                self._word(f"{name}.{field_name}{suffix}", value, field.show, zero=field.zero if i == 0 else 0)
             if field.spins:
                 self.spinlocks.add(f"{name}.{field_name}")
             if field.sync:
@@ -225,14 +242,20 @@ class Memory:
                 members[field_name].lockless = field.lockless
         return members
 
-    def _object(self, name: str, heap: bool, words: Iterable[int], make: Callable[[Object, int], Pointer]) -> Pointer:
-        life = self._word(f"{name} (object)", 1, hidden=True) if heap else -1
-        obj = Object(name, life, make)
+    def _object(
+        self, name: str, heap: bool, words: Iterable[int], make: Callable[[Object, int], Pointer], place: str = ""
+    ) -> Pointer:
+        """`place`: "" is alive; "counted" and "reused" are places where an allocation may put an object (`Object`)."""
+        life = self._word(f"{name} (object)", 0 if place else 1, hidden=True) if heap or place else -1
+        obj = Object(name, life, make, place == "reused")
         obj.words = tuple(words)
+        obj.zeroed = tuple(self.zeros[w] for w in obj.words)
+        for word in obj.words if place else ():
+            self.words[word] = self.zeros[word]
         self.objects.append(obj)
         return obj.at(1)
 
-    def new(self, struct: type[Struct], name: str, *, heap: bool = False, **values: Any) -> Pointer:
+    def new(self, struct: type[Struct], name: str, *, heap: bool = False, place: str = "", **values: Any) -> Pointer:
         """Lays out one struct and returns the pointer to it. `heap` objects can be freed; the others are static."""
         start = len(self.words)
         placed = self._place(name, struct, values)
@@ -240,18 +263,27 @@ class Memory:
         def make(obj: Object, birth: int) -> Pointer:
             return Pointer(name, obj, self._members(obj, birth, name, placed))
 
-        return self._object(name, heap, range(start, len(self.words)), make)
+        return self._object(name, heap, range(start, len(self.words)), make, place)
 
-    def structs(self, struct: type[Struct], name: str, values: Sequence[dict[str, Any]], *, heap: bool = True) -> Pointer:
-        """Lays out an array of structs in one allocation."""
+    def structs(
+        self,
+        struct: type[Struct] | Sequence[type[Struct]],
+        name: str,
+        values: Sequence[dict[str, Any]],
+        *,
+        heap: bool = True,
+        place: str = "",
+    ) -> Pointer:
+        """Lays out an array of structs in one allocation: all of one layout, or each of its own."""
         start = len(self.words)
-        placed = [self._place(f"{name}[{i}]", struct, v) for i, v in enumerate(values)]
+        layouts = [struct] * len(values) if isinstance(struct, type) else struct
+        placed = [self._place(f"{name}[{i}]", s, v) for i, (s, v) in enumerate(zip(layouts, values, strict=True))]
 
         def make(obj: Object, birth: int) -> Pointer:
             items = [Pointer(f"{name}[{i}]", obj, self._members(obj, birth, f"{name}[{i}]", p)) for i, p in enumerate(placed)]
             return Pointer(name, obj, {}, items)
 
-        return self._object(name, heap, range(start, len(self.words)), make)
+        return self._object(name, heap, range(start, len(self.words)), make, place)
 
     def array(
         self,
@@ -261,11 +293,13 @@ class Memory:
         heap: bool = True,
         guard: Callable[[int], Address] | None = None,
         show: Callable[[Any], str] = str,
+        place: str = "",
+        zero: Any = 0,
     ) -> Pointer:
         """Lays out an array of words in one allocation; `guard(i)` is the lock that writes to element i must hold."""
         first = len(self.words)
         for i, value in enumerate(values):
-            self._word(f"{name}[{i}]", value, show)
+            self._word(f"{name}[{i}]", value, show, zero=zero)
 
         def make(obj: Object, birth: int) -> Pointer:
             items = [Address(f"{name}[{i}]", first + i, obj.life, birth, show, obj.name) for i in range(len(values))]
@@ -273,9 +307,9 @@ class Memory:
                 item.guard = guard(i) if guard else None
             return Pointer(name, obj, {}, items)
 
-        return self._object(name, heap, range(first, first + len(values)), make)
+        return self._object(name, heap, range(first, first + len(values)), make, place)
 
-    def embed(self, outer: Pointer, member: str, inner: Pointer) -> None:
+    def embed(self, outer: Pointer, member: str, inner: Pointer | NullPointer) -> None:
         """Makes `inner` reachable as a member of `outer` without a step: memory that lives and dies with it."""
         outer._fields[member] = inner
 
@@ -302,9 +336,9 @@ class Memory:
                 self.symbols[name].guard = self.symbols[variable.field.guarded_by]
                 self.symbols[name].lockless = variable.field.lockless
 
-    def own(self, names: Sequence[set[str]], waiters: set[int], stores: dict[str, set[str]]) -> None:
-        """Tells the memory what each thread's code names, which threads begin grace periods, and which functions of a fix
-        store to which members."""
+    def own(self, names: Sequence[set[str]], waiters: set[int], stores: dict[str, set[str]], fix: Collection[str] = ()) -> None:
+        """Tells the memory what each thread's code names, which threads begin grace periods, which functions of a fix store to
+        which members, and what a fix names at all."""
         unnamed = {"locked", *(field.release for _, field, _ in self.named)}  # reached by operations on a folio, a percpu_ref
         for name, field, address in self.named:
             users = [t for t, named in enumerate(names) if name in named]
@@ -314,6 +348,10 @@ class Memory:
                 address.private = users[0]
             if field.writers and len(writing) == 1:
                 address.writer = writing[0]
+            if field.readers and name not in fix and not any(named & set(field.readers) for named in names):
+                address.lockless = False
+            if field.writers and not writing:
+                address.constant = True
         self.watched = {t for t in range(len(names)) if waiters - {t}}
 
     def set(self, address: Address, value: Any) -> None:

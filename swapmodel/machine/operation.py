@@ -20,11 +20,10 @@ KERNEL = 0x10000  # running in a kernel that is not preempted (preempt="none"): 
 class Operation:
     """One step: a kernel primitive and the words it is about. Hashable and comparable, so that steps can be merged."""
 
-    __slots__ = ("_key", "arguments", "effect", "name")
+    __slots__ = ("arguments", "effect", "name")
 
     def __init__(self, name: str, effect: Callable[..., Any], arguments: tuple[Any, ...]):
         self.name, self.effect, self.arguments = name, effect, arguments
-        self._key = (name, arguments)
 
     @property
     def address(self) -> Any:
@@ -33,10 +32,10 @@ class Operation:
         return first if isinstance(first, Address) or hasattr(first, "_object") else None
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Operation) and self._key == other._key
+        return isinstance(other, Operation) and self.name == other.name and self.arguments == other.arguments
 
     def __hash__(self) -> int:
-        return hash(self._key)
+        return hash((self.name, self.arguments))
 
     def __repr__(self) -> str:
         return f"{self.name}({', '.join(map(repr, self.arguments))})"
@@ -58,7 +57,7 @@ class Operation:
     def peeks(self, memory: Memory) -> bool:
         """Does it look at what others only wait for: a lock, a completion, a killed percpu_ref? Then nothing can be put off."""
         if self.effect.syncs:  # type: ignore[attr-defined]
-            return self.name in ("spin_trylock", "percpu_ref_resurrect")
+            return self.name in ("spin_trylock", "spin_trylock_not_rcu", "percpu_ref_resurrect")
         return any(isinstance(a, Address) and a.word in memory.sync for a in self.arguments)
 
     def apply(self, cpu: Cpu) -> Any:
@@ -110,7 +109,12 @@ class Cpu:
             raise Violation("lock misuse", f"{address} never changes once the device is in use, but is written", address)
         if address.guard is not None:
             self.check_held(address, "written")
-        self.writes[address.word] = value
+        self.raw_store(address.word, value)
+
+    def initialise(self, address: Address, value: Any) -> None:
+        """Stores without the lock that guards the word: its object is not yet in use."""
+        self._live(address)
+        self.raw_store(address.word, value)
 
     def raw_store(self, word: int, value: Any) -> None:
         self.writes[word] = value
@@ -217,8 +221,10 @@ def operation(
         effect.syncs = syncs  # type: ignore[attr-defined]
 
         @functools.wraps(effect)
-        def construct(*arguments: Any) -> Operation:
-            return Operation(name, effect, arguments)
+        def construct(*arguments: Any, new: Any = Operation.__new__) -> Operation:
+            made: Operation = new(Operation)  # not Operation(...): this is where a session spends its time
+            made.name, made.effect, made.arguments = name, effect, arguments
+            return made
 
         construct.is_operation = True  # type: ignore[attr-defined]
         del construct.__wrapped__  # the signature people should see has no cpu

@@ -80,6 +80,13 @@ def percpu_ref_resurrect(cpu: Cpu, ref: Address):
     cpu.raw_store(ref.word + 1, 0)
 
 
+@operation(syncs=True)
+def percpu_ref_init_dead(cpu: Cpu, ref: Address):
+    """percpu_ref_init(ref, PERCPU_REF_INIT_DEAD): no tryget_live succeeds before percpu_ref_resurrect()."""
+    cpu.load(ref)
+    cpu.raw_store(ref.word + 1, 1)
+
+
 @operation(blocks=True, syncs=True)
 @may_sleep
 def wait_for_completion(cpu: Cpu, done: Address):
