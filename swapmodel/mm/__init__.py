@@ -1,48 +1,28 @@
 """The kernel: one generator per kernel function, of the same name, in the file of the same name. Base: v6.8."""
 
+import functools
+import importlib
+import inspect
+import pkgutil
+import re
 from types import ModuleType
+from typing import Any
 
-# Functions that are ours: parts cut out of a kernel function to keep each to a few lines. Stacks are shown without them.
-PARTS = frozenset(
-    {
-        "any_slot_swapped",
-        "count_free_entries",
-        "put_into_slots_ret",
-        "shmem_swapin_confirm",
-        "swap_range_free_bounds",
-        "swapoff_free",
-        "swapoff_release",
-        "swapoff_unlist",
-        "swapoff_unpublish",
-        "swapoff_wait_for_scanners",
-        "swapoff_wait_for_users",
-        "unuse_mms",
-        "unuse_swap_cache",
-        "swap_slot_free_notify",
-        "zap_pte",
-    }
-)
+KERNEL_FILE = re.compile(r"(arch|block|fs|include|kernel|lib|mm)/[\w/.*-]+\.[ch]\b")
 
 
 def files() -> list[ModuleType]:
-    """The modules whose names make up the kernel's namespace."""
-    from . import config, filemap, memory, mmap, shmem, structs, swap_cgroup, swap_slots, swap_state, swapops
-    from .swapfile import clusters, entries, reclaim, swapoff, unuse
+    """The modules whose names make up the kernel's namespace: every file of this folder."""
+    return [importlib.import_module(m.name) for m in pkgutil.walk_packages(__path__, __name__ + ".") if not m.ispkg]
 
-    return [
-        config,
-        swapops,
-        structs,
-        filemap,
-        memory,
-        mmap,
-        shmem,
-        swap_cgroup,
-        swap_slots,
-        swap_state,
-        clusters,
-        entries,
-        reclaim,
-        unuse,
-        swapoff,
-    ]
+
+def is_ours(function: Any) -> bool:
+    """Is this generator a part that we cut out of a kernel function, to keep each to a few lines? A kernel function's docstring
+    begins with its file. Call stacks are shown without ours."""
+    return inspect.isgeneratorfunction(function) and not KERNEL_FILE.match(function.__doc__ or "")
+
+
+@functools.cache
+def parts() -> frozenset[str]:
+    """The names of all of them."""
+    return frozenset(n for file in files() for n, f in vars(file).items() if is_ours(f))

@@ -1,4 +1,4 @@
-"""mm/mmap.c, mm/madvise.c and kernel/fork.c, v6.8: the ways in which a process gives up its memory."""
+"""mm/mmap.c and kernel/fork.c, v6.8: how a process comes to have memory, and how it gives it up."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from ..machine import (
     down_read,
     down_write,
     downgrade_write,
+    init_store,
     might_sleep,
     read,
     spin_lock,
@@ -21,11 +22,45 @@ from ..machine import (
     up_write,
     write,
 )
+from .errno import ENOMEM
 
 if TYPE_CHECKING:
     from .memory import zap_pte_range
+    from .memory_fork import copy_page_range
 
 mmlist_lock = Global(spinlock_t())
+
+
+def mm_init(mm):
+    """kernel/fork.c, v6.8. A place for an mm that nobody uses (mm_users 0) becomes an mm with one user, no VMA and no page."""
+    yield init_store(mm.vma, 0)
+    yield init_store(mm.mmlist, 0)
+    yield init_store(mm.mm_users, 1)
+
+
+def dup_mm(oldmm, mm):
+    """kernel/fork.c, v6.8: copy_mm() and dup_mm(). `mm`, an unused place, becomes a copy of `oldmm`. Returns 0 or -ENOMEM; then
+    what had been copied is gone again."""
+    yield from mm_init(mm)
+    err = yield from dup_mmap(oldmm, mm)
+    if err:
+        yield from mmput(mm)
+        return -ENOMEM
+    return 0
+
+
+def dup_mmap(oldmm, mm):
+    """kernel/fork.c, v6.8. Both mmap_locks are held for writing, so neither faults nor swapoff look at the child half done."""
+    yield down_write(oldmm.mmap_lock)
+    yield down_write(mm.mmap_lock)
+    err = 0
+    attached = yield read(oldmm.vma)
+    if attached:
+        yield write(mm.vma, 1)
+        err = yield from copy_page_range(mm, oldmm)
+    yield up_write(mm.mmap_lock)
+    yield up_write(oldmm.mmap_lock)
+    return err
 
 
 def mmput(mm):
@@ -59,15 +94,6 @@ def exit_mmap(mm):
 def do_exit(mm):
     """kernel/exit.c, v6.8: exit_mm() as far as memory goes."""
     yield from mmput(mm)
-
-
-def madvise_dontneed(mm):
-    """mm/madvise.c, v6.8: MADV_DONTNEED, and MADV_FREE for swapped pages. The mapping stays, its pages go."""
-    yield down_read(mm.mmap_lock)
-    attached = yield read(mm.vma)
-    if attached:
-        yield from zap_pte_range(mm)
-    yield up_read(mm.mmap_lock)
 
 
 def munmap(mm):

@@ -11,39 +11,58 @@ from ..machine import (
     spinlock_t,
     word,
 )
-from .swapops import show_cluster, show_flags, show_pte, show_slot
+from .swapops import show_cluster, show_entry, show_flags, show_pte, show_slot
+
+FLAGS_WRITERS = (
+    "swapoff_unlist",
+    "swapoff_release",
+    "alloc_swap_info",
+    "claim_swapfile",
+    "swapon_set_flags",
+    "swapon_discard",
+    "swapon_failed",
+    "_enable_swap_info",
+    "scan_swap_map_slots",
+    "link_continuation_page",
+)
 
 
 class swap_info_struct(Struct):
-    """include/linux/swap.h, v6.8. Never freed: swapon reuses it once SWP_USED is clear."""
+    """include/linux/swap.h, v6.8. Never freed: swapon reuses it once SWP_USED is clear.
+
+    `continuation` (embedded) has a word per page of swap_map: its list of continuation pages."""
 
     lock = spinlock_t()
-    # lock must be held to write these:
-    max = word(guarded_by="lock", lockless=True, writers=("swapoff_unpublish",))
+    # lock must be held to write these, once the device is in use:
+    max = word(guarded_by="lock", lockless=True, writers=("swapoff_unpublish", "setup_swap_map_and_extents"))
     inuse_pages = word(guarded_by="lock", lockless=True)
-    lowest_bit = word(guarded_by="lock")
+    lowest_bit = word(guarded_by="lock", readers=("scan_swap_map_slots",))
     highest_bit = word(guarded_by="lock", lockless=True)
-    swap_map = word(NULL, guarded_by="lock", lockless=True, writers=("swapoff_unpublish",))
-    cluster_info = word(NULL, guarded_by="lock", lockless=True, writers=("swapoff_unpublish",))
+    swap_map = word(NULL, guarded_by="lock", lockless=True, writers=("swapoff_unpublish", "setup_swap_info"))
+    cluster_info = word(NULL, guarded_by="lock", lockless=True, writers=("swapoff_unpublish", "setup_swap_info"))
     free_clusters = word((), guarded_by="lock")
-    swap_file = word(NULL, guarded_by="lock")
-    avail_list = word(1, guarded_by="lock")  # on swap_avail_heads; swap_avail_lock guards the list itself
+    discard_clusters = word((), guarded_by="lock")
+    cluster_next = word(guarded_by="lock")  # of a device without clusters
+    cluster_nr = word(guarded_by="lock")
+    swap_file = word(NULL, guarded_by="lock", readers=("swapon", "swap_writepage", "swap_read_folio", "discard_swap_cluster"))
     # lock to change WRITEOK and SCANNING, swap_lock alone for the last store of swapoff:
-    flags = word(show=show_flags, writers=("swapoff_unlist", "swapoff_release"))
-    # swap_lock must be held to write these:
-    list = word(1)
+    flags = word(show=show_flags, writers=FLAGS_WRITERS)
+    # swap_lock must be held to write this:
+    prio = word(writers=("setup_swap_info", "swapoff_shift_priorities"))
     # nobody else is left when these are written:
     swap_extent_root = word(NULL)
     percpu_cluster = word(NULL)
     cluster_next_cpu = word(NULL)
     bdev_handle = word(1)
+    # cont_lock must be held to change the lists of continuation pages:
+    cont_lock = spinlock_t()
     # lifetime:
     users = percpu_ref_t(release="comp")
     comp = completion_t()
-    # never written after swapon:
-    bdev = word(NULL, constant=True)
-    type = word(constant=True)
-    pages = word(constant=True)
+    # written by swapon before anybody can find the device:
+    bdev = word(NULL, writers=("claim_swapfile",))
+    type = word(writers=("alloc_swap_info",))
+    pages = word(writers=("setup_swap_map_and_extents",))
 
 
 class swap_cluster_info(Struct):
@@ -55,8 +74,15 @@ class swap_cluster_info(Struct):
     flags = word(guarded_by="lock", show=show_cluster)
 
 
+class percpu_cluster(Struct):
+    """include/linux/swap.h, v6.8: where a CPU allocates, one per CPU. si->lock must be held; `index` is -1 for none."""
+
+    index = word(-1)
+    next = word()
+
+
 class percpu_data(Struct):
-    """What alloc_percpu(), or another allocation whose contents do not matter here, returned."""
+    """What an allocation whose contents do not matter here returned."""
 
     value = word()
 
@@ -67,14 +93,28 @@ class folio(Struct):
     locked = Field(0, stable=True, held=lambda value, t: value == t + 1, show=lambda holder: "locked" if holder else "unlocked")
     # the folio lock must be held to write these:
     swapcache = word(1, guarded_by="locked", lockless=True)
-    swap = word(guarded_by="locked")
-    writeback = word(guarded_by="locked", lockless=True)
+    swap = word(guarded_by="locked", show=show_entry)
     dirty = word(guarded_by="locked")
+    uptodate = word(1, guarded_by="locked", lockless=True)
+    # set with the folio lock held, cleared when the device is done:
+    writeback = word(writers=("folio_start_writeback", "folio_end_writeback"))
     # atomic:
-    refcount = Field(0, stable=True)
+    refcount = Field(0, stable=True, zero=1)  # 1 in a new page
     mapcount = word()
-    # fixed while the folio is not split:
-    nr_pages = word(1, constant=True)
+    anon_exclusive = word()  # bit i: PageAnonExclusive of sub-page i; the page table lock must be held to change it
+    lazyfree = word(
+        writers=("folio_mark_lazyfree", "unmap_lazyfree", "__split_huge_page_tail")
+    )  # MADV_FREE: PG_swapbacked is clear
+    # fixed while the folio is neither split nor truncated:
+    nr_pages = word(1, zero=1, writers=("vma_alloc_folio", "split_head"))  # 1 in a new page
+    mapping = word(
+        NULL, writers=("filemap_remove_folio", "shmem_add_to_page_cache", "shmem_delete_from_page_cache")
+    )  # the file's pages; NULL: anonymous
+    index = word(
+        writers=("__split_huge_page_tail", "folio_add_anon_rmap_pte", "folio_add_new_anon_rmap", "shmem_add_to_page_cache")
+    )  # in its VMA or file
+    # what user space stored, one value a sub-page:
+    content = word(())
 
 
 class mm_struct(Struct):
@@ -84,7 +124,7 @@ class mm_struct(Struct):
     mmap_lock = rw_semaphore()
     page_table_lock = spinlock_t()
     # mmap_lock must be held for writing to change this:
-    vma = word(1, writers=("munmap", "munmap_write_locked"))  # 1: the VMA with our entries is in the tree, 0: detached
+    vma = word(1, writers=("munmap", "munmap_write_locked", "dup_mmap", "mm_init"))  # 1: the VMA is in the tree, 0: detached
     # mmlist_lock must be held to change this:
     mmlist = word(1)
 

@@ -22,14 +22,14 @@ from ..machine import (
 
 if TYPE_CHECKING:
     from .config import NR_CPUS, SWAP_SLOTS_CACHE_SIZE, swp_slots
-    from .swapfile.clusters import swap_lock
+    from .swapfile.avail import swap_active_head, swap_lock
     from .swapfile.entries import swapcache_free_entries
-    from .swapfile.swapoff import swap_active_head
 
+swap_slots_cache_mutex = Global(mutex_t())
 swap_slots_cache_enable_mutex = Global(mutex_t())
 swap_slot_cache_enabled = Global(word())
-swap_slot_cache_active = Global(word(constant=True))  # (de)activation by free space is not on these paths
-swap_slot_cache_initialized = Global(word(constant=True))
+swap_slot_cache_active = Global(word(writers=("reactivate_swap_slots_cache", "deactivate_swap_slots_cache")))
+swap_slot_cache_initialized = Global(word(writers=("enable_swap_slots_cache",)))
 
 
 def use_swap_slot_cache():
@@ -45,7 +45,7 @@ def free_swap_slot(entry):
     """mm/swap_slots.c, v6.8. A slot in limbo goes into this CPU's return cache, or is freed at once when that is off."""
     cache = yield raw_cpu_ptr(swp_slots)
     use = yield from use_swap_slot_cache()
-    if use:
+    if use and cache:
         yield spin_lock_irq(cache.free_lock)
         use = yield from use_swap_slot_cache()
         if use:
@@ -68,6 +68,8 @@ def put_into_slots_ret(cache, entry):
 def drain_slots_cache_cpu(cpu):
     """mm/swap_slots.c, v6.8. Frees what both caches of one CPU hold."""
     cache = swp_slots[cpu]
+    if not cache:
+        return
     yield mutex_lock(cache.alloc_lock)
     slots = yield read(cache.slots)
     yield from swapcache_free_entries(slots)
@@ -103,8 +105,13 @@ def has_usable_swap():
     return bool(active)
 
 
-def reenable_swap_slots_cache_unlock():
-    """mm/swap_slots.c, v6.8."""
+def __reenable_swap_slots_cache():
+    """mm/swap_slots.c, v6.8. Caller holds swap_slots_cache_enable_mutex."""
     usable = yield from has_usable_swap()
     yield write(swap_slot_cache_enabled, int(usable))
+
+
+def reenable_swap_slots_cache_unlock():
+    """mm/swap_slots.c, v6.8."""
+    yield from __reenable_swap_slots_cache()
     yield mutex_unlock(swap_slots_cache_enable_mutex)

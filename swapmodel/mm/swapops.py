@@ -3,7 +3,7 @@
 Pure functions on values: no step, no memory.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..machine import NULL, Pointer
 from ..machine.memory import fault_address
@@ -19,10 +19,19 @@ SWAP_MAP_MAX = 0x3E
 SWAP_MAP_BAD = 0x3F
 SWAP_MAP_SHMEM = 0xBF
 
+SWAP_CONT_MAX = 0x7F  # of a digit in a continuation page
+
 SWP_USED = 1 << 0
 SWP_WRITEOK = 1 << 1
+SWP_DISCARDABLE = 1 << 2
+SWP_DISCARDING = 1 << 3
 SWP_SOLIDSTATE = 1 << 4
+SWP_CONTINUED = 1 << 5
 SWP_BLKDEV = 1 << 6
+SWP_ACTIVATED = 1 << 7
+SWP_AREA_DISCARD = 1 << 9
+SWP_PAGE_DISCARD = 1 << 10
+SWP_SYNCHRONOUS_IO = 1 << 12
 SWP_SCANNING = 1 << 14  # not a flag but a count: the flags word >= SWP_SCANNING while somebody scans
 
 TTRS_ANYWAY = 0x1
@@ -35,21 +44,36 @@ CLUSTER_FLAG_HUGE = 4
 
 
 class SwapPte(NamedTuple):
-    """A page table entry that is not present and holds a swap entry."""
+    """A page table entry that is not present and holds a swap entry. `exclusive`: no other process shares the page."""
 
     entry: int
+    exclusive: bool = False
 
     def __str__(self) -> str:
-        return f"swap({swp_type(self.entry)}, {swp_offset(self.entry)})"
+        exclusive = ", exclusive" if self.exclusive else ""
+        return f"swap({swp_type(self.entry)}, {swp_offset(self.entry)}{exclusive})"
 
 
 class PagePte(NamedTuple):
-    """A page table entry that maps a page."""
+    """A page table entry that maps sub-page `page` of a folio."""
 
-    folio: object
+    folio: Any
+    page: int = 0
+    writable: bool = False
+    dirty: bool = False
 
     def __str__(self) -> str:
-        return f"maps {self.folio}"
+        flags = ", writable" * self.writable + ", dirty" * self.dirty
+        return f"maps {self.folio}" + (f" page {self.page}" if self.page else "") + flags
+
+
+class Shadow(NamedTuple):
+    """An XArray value entry that reclaim leaves behind in the swap cache: when the page was evicted (mm/workingset.c)."""
+
+    eviction: int = 0
+
+    def __str__(self) -> str:
+        return "shadow"
 
 
 class RadixEntry(NamedTuple):
@@ -82,6 +106,23 @@ def swp_entry_to_pte(entry):
     return SwapPte(entry)
 
 
+def pte_swp_mkexclusive(pte):
+    return pte._replace(exclusive=True)
+
+
+def pte_swp_exclusive(pte):
+    return pte.exclusive
+
+
+def pte_swp_clear_exclusive(pte):
+    return pte._replace(exclusive=False)
+
+
+def pte_same_as_swp(pte, swp_pte):
+    """mm/swapfile.c: are they the same but for the flags?"""
+    return is_swap_pte(pte) and pte.entry == swp_pte.entry
+
+
 def pte_none(pte):
     return not pte
 
@@ -98,8 +139,32 @@ def pte_to_swp_entry(pte):
     return pte.entry
 
 
-def mk_pte(folio):
-    return PagePte(folio)
+def mk_pte(folio, page=0):
+    return PagePte(folio, page)
+
+
+def pte_mkwrite(pte):
+    return pte._replace(writable=True)
+
+
+def pte_wrprotect(pte):
+    return pte._replace(writable=False)
+
+
+def pte_write(pte):
+    return pte.writable
+
+
+def pte_mkdirty(pte):
+    return pte._replace(dirty=True)
+
+
+def pte_mkclean(pte):
+    return pte._replace(dirty=False)
+
+
+def pte_dirty(pte):
+    return pte.dirty
 
 
 def swp_to_radix_entry(entry):
@@ -111,7 +176,7 @@ def radix_to_swp_entry(value):
 
 
 def xa_is_value(value):
-    return isinstance(value, RadixEntry)
+    return isinstance(value, RadixEntry | Shadow)
 
 
 def swap_count(byte):
@@ -132,6 +197,69 @@ def xa_size(mapping):
     return sum(name.startswith("i_pages[") for name in mapping._fields)
 
 
+class SwapFile(NamedTuple):
+    """What swapon finds at a path, and where its memory is: the facts of the swap header and of the block device, and the
+    places for what swapon allocates. Values, never changed."""
+
+    name: str
+    pages: int  # slots, the header included: what the header calls last_page + 1
+    bad: tuple[int, ...] = ()  # offsets of bad pages, without the header
+    solidstate: bool = True
+    synchronous: bool = False  # a RAM disk: SWP_SYNCHRONOUS_IO
+    discard: bool = False
+    disk: object = None  # array: what was written to each slot
+    swap_map: object = None  # places, each an array or a struct:
+    cluster_info: object = None
+    percpu_cluster: object = None
+    cluster_next_cpu: object = None
+    swapper_spaces: object = None
+    swap_cgroup: object = None
+    extent: object = None
+    bdev: object = None
+
+    def __repr__(self):
+        return self.name
+
+
+def plist_add(nodes, prio, item):
+    """lib/plist.c: a list of (key, item) sorted by key; behind those of the same key. swap uses -prio as the key."""
+    before = tuple(n for n in nodes if n[0] <= -prio)
+    return (*before, (-prio, item), *nodes[len(before) :])
+
+
+def plist_del(nodes, item):
+    return tuple(n for n in nodes if n[1] is not item)
+
+
+def plist_requeue(nodes, item):
+    """lib/plist.c: behind the others of its key."""
+    key = next(n[0] for n in nodes if n[1] is item)
+    return plist_add(plist_del(nodes, item), -key, item)
+
+
+def plist_first(nodes):
+    return nodes[0][1] if nodes else NULL
+
+
+def plist_next(nodes, item):
+    """The item behind `item`; NULL at the end, or when it is no longer there."""
+    items = [n[1] for n in nodes]
+    behind = items[items.index(item) + 1 :] if item in items else []
+    return behind[0] if behind else NULL
+
+
+def plist_node_empty(nodes, item):
+    return all(n[1] is not item for n in nodes)
+
+
+def show_plist(nodes):
+    return ", ".join(f"{item} (prio {-key})" for key, item in nodes) or "empty"
+
+
+def show_entry(entry):
+    return f"swap({swp_type(entry)}, {swp_offset(entry)})" if entry else "0"
+
+
 def show_byte(byte):
     return f"{byte:#04x}"
 
@@ -146,7 +274,19 @@ def show_slot(value):
 
 def show_flags(flags):
     """The flags of a swap_info_struct in kernel words."""
-    names = {SWP_USED: "USED", SWP_WRITEOK: "WRITEOK", SWP_SOLIDSTATE: "SOLIDSTATE", SWP_BLKDEV: "BLKDEV"}
+    names = {
+        SWP_USED: "USED",
+        SWP_WRITEOK: "WRITEOK",
+        SWP_DISCARDABLE: "DISCARDABLE",
+        SWP_DISCARDING: "DISCARDING",
+        SWP_SOLIDSTATE: "SOLIDSTATE",
+        SWP_CONTINUED: "CONTINUED",
+        SWP_BLKDEV: "BLKDEV",
+        SWP_ACTIVATED: "ACTIVATED",
+        SWP_AREA_DISCARD: "AREA_DISCARD",
+        SWP_PAGE_DISCARD: "PAGE_DISCARD",
+        SWP_SYNCHRONOUS_IO: "SYNCHRONOUS_IO",
+    }
     words = [name for bit, name in names.items() if flags & bit]
     scanning = flags // SWP_SCANNING
     return "|".join(words + [f"SCANNING*{scanning}"] * bool(scanning)) or "0"

@@ -4,14 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...machine import BUG, READ_ONCE, Global, read, spin_lock, spin_unlock, spinlock_t, write
-from ..swapops import CLUSTER_FLAG_FREE, CLUSTER_FLAG_HUGE
+from ...machine import (
+    BUG,
+    READ_ONCE,
+    read,
+    spin_lock,
+    spin_unlock,
+    write,
+)
+from ..errno import EBUSY
+from ..swapops import (
+    CLUSTER_FLAG_FREE,
+    CLUSTER_FLAG_HUGE,
+    SWP_PAGE_DISCARD,
+    SWP_WRITEOK,
+    swp_offset,
+)
 
 if TYPE_CHECKING:
     from ..config import SWAPFILE_CLUSTER
-
-swap_lock = Global(spinlock_t())  # outer to every si->lock
-swap_avail_lock = Global(spinlock_t())  # inner to si->lock
+    from .discard import swap_cluster_schedule_discard
+    from .lookup import _swap_info_get
 
 
 def lock_cluster(si, offset):
@@ -59,24 +72,68 @@ def cluster_clear_huge(ci):
     yield write(ci.flags, flags & ~CLUSTER_FLAG_HUGE)
 
 
-def cluster_list_add_tail(si, idx):
-    """mm/swapfile.c, v6.8. Puts cluster `idx` at the end of the free list. Caller holds si->lock and the cluster's lock."""
-    clusters = yield read(si.free_clusters)
+def cluster_list_add_tail(list, array, idx):
+    """mm/swapfile.c, v6.8. Puts cluster `idx` at the end of a list of the device, which is a tuple here. Caller holds si->lock
+    and the cluster's lock; the lock of the old tail, whose link is stored, nests inside."""
+    clusters = yield read(list)
     if clusters:
-        array = yield READ_ONCE(si.cluster_info)
         tail = array[clusters[-1]]
         yield spin_lock(tail.lock)
         yield write(tail.data, idx)
         yield spin_unlock(tail.lock)
-    yield write(si.free_clusters, (*clusters, idx))
+    yield write(list, (*clusters, idx))
 
 
-def free_cluster(si, idx):
-    """mm/swapfile.c, v6.8: free_cluster() and __free_cluster(). Discard is not modelled (README)."""
+def cluster_list_del_first(list):
+    """mm/swapfile.c, v6.8. Takes the first cluster off a list and returns its index. Caller holds si->lock."""
+    clusters = yield read(list)
+    yield write(list, clusters[1:])
+    return clusters[0]
+
+
+def __free_cluster(si, idx):
+    """mm/swapfile.c, v6.8. The cluster goes to the end of the free list. Caller holds si->lock and the cluster's lock."""
     array = yield READ_ONCE(si.cluster_info)
     ci = array[idx]
     yield write(ci.flags, CLUSTER_FLAG_FREE)
-    yield from cluster_list_add_tail(si, idx)
+    yield from cluster_list_add_tail(si.free_clusters, array, idx)
+
+
+def alloc_cluster(si, idx):
+    """mm/swapfile.c, v6.8. The first free cluster is free no more. Caller holds si->lock and the cluster's lock."""
+    first = yield from cluster_list_del_first(si.free_clusters)
+    if first != idx:
+        yield BUG("alloc_cluster: not the first cluster of the free list")
+    array = yield READ_ONCE(si.cluster_info)
+    ci = array[idx]
+    yield write(ci.flags, 0)
+    yield write(ci.data, 0)
+
+
+def free_cluster(si, idx):
+    """mm/swapfile.c, v6.8. No slot of the cluster is in use any more: it becomes free, on a device that discards only after the
+    discard. Caller holds si->lock and the cluster's lock."""
+    flags = yield READ_ONCE(si.flags)
+    if flags & SWP_WRITEOK and flags & SWP_PAGE_DISCARD:
+        yield from swap_cluster_schedule_discard(si, idx)
+        return
+    yield from __free_cluster(si, idx)
+
+
+def inc_cluster_info_page(si, page_nr):
+    """mm/swapfile.c, v6.8. One slot of the cluster more; the first one takes it off the free list. Caller holds si->lock and
+    the cluster's lock."""
+    array = yield READ_ONCE(si.cluster_info)
+    if not array:
+        return
+    ci = array[page_nr // SWAPFILE_CLUSTER]
+    flags = yield read(ci.flags)
+    if flags & CLUSTER_FLAG_FREE:
+        yield from alloc_cluster(si, page_nr // SWAPFILE_CLUSTER)
+    count = yield read(ci.data)
+    if count >= SWAPFILE_CLUSTER:
+        yield BUG("inc_cluster_info_page: the cluster counts all its slots already")
+    yield write(ci.data, count + 1)
 
 
 def dec_cluster_info_page(si, page_nr):
@@ -93,15 +150,13 @@ def dec_cluster_info_page(si, page_nr):
         yield from free_cluster(si, page_nr // SWAPFILE_CLUSTER)
 
 
-def del_from_avail_list(si):
-    """mm/swapfile.c, v6.8. No new allocation finds the device. Caller holds si->lock."""
-    yield spin_lock(swap_avail_lock)
-    yield write(si.avail_list, 0)
-    yield spin_unlock(swap_avail_lock)
-
-
-def add_to_avail_list(si):
-    """mm/swapfile.c, v6.8. Caller holds si->lock."""
-    yield spin_lock(swap_avail_lock)
-    yield write(si.avail_list, 1)
-    yield spin_unlock(swap_avail_lock)
+def split_swap_cluster(entry):
+    """mm/swapfile.c, v6.8. The folio in the swap cache is being split, so its cluster is an ordinary one from now on. Caller
+    holds the folio lock. Returns 0, or -EBUSY if the entry is not in use."""
+    si = yield from _swap_info_get(entry)
+    if not si:
+        return -EBUSY
+    ci = yield from lock_cluster(si, swp_offset(entry))
+    yield from cluster_clear_huge(ci)
+    yield from unlock_cluster(ci)
+    return 0

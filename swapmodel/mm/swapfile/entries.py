@@ -1,4 +1,4 @@
-"""mm/swapfile.c, v6.8: looking an entry up, pinning its device, dropping one reference."""
+"""mm/swapfile.c, v6.8: dropping one reference, and freeing a slot that nobody refers to."""
 
 from __future__ import annotations
 
@@ -12,26 +12,22 @@ from ...machine import (
     Global,
     atomic_add,
     memset,
-    percpu_ref_put,
-    percpu_ref_tryget_live,
     read,
-    spin_lock,
     spin_unlock,
     word,
     write,
 )
 from ..swapops import (
-    MAX_SWAPFILES,
+    COUNT_CONTINUED,
     SWAP_HAS_CACHE,
+    SWAP_MAP_MAX,
     SWAP_MAP_SHMEM,
     SWP_BLKDEV,
-    SWP_USED,
     SWP_WRITEOK,
     swp_offset,
-    swp_type,
 )
+from .avail import add_to_avail_list
 from .clusters import (
-    add_to_avail_list,
     dec_cluster_info_page,
     free_cluster,
     lock_cluster,
@@ -45,72 +41,11 @@ if TYPE_CHECKING:
     from ..swap_cgroup import mem_cgroup_uncharge_swap
     from ..swap_slots import free_swap_slot
     from ..swap_state import clear_shadow_from_swap_cache
+    from .continuation import swap_count_continued
+    from .lookup import _swap_info_get, swap_info_get_cont
 
-swap_info = Global(word(NULL, constant=True), count=2)  # published by swapon with a release store, never cleared
 nr_swap_pages = Global(word())  # atomic
-total_swap_pages = Global(word(guarded_by="swap_lock", lockless=True, writers=("swapoff_unlist",)))
-
-
-def swp_swap_info(entry):
-    """mm/swapfile.c, v6.8. The device of an entry, NULL if that type was never used."""
-    type = swp_type(entry)
-    if type >= MAX_SWAPFILES:
-        return NULL
-    si = yield READ_ONCE(swap_info[type])
-    return si
-
-
-def _swap_info_get(entry):
-    """mm/swapfile.c, v6.8. The device, after five checks that nothing protects; NULL (and a message) if one fails."""
-    if not entry:
-        return NULL
-    si = yield from swp_swap_info(entry)
-    if not si:
-        return NULL
-    flags = yield READ_ONCE(si.flags)
-    if not flags & SWP_USED:
-        return NULL
-    maximum = yield READ_ONCE(si.max)
-    if swp_offset(entry) >= maximum:
-        return NULL
-    map = yield READ_ONCE(si.swap_map)
-    byte = yield READ_ONCE(map[swp_offset(entry)])
-    if not byte:
-        return NULL
-    return si
-
-
-def swap_info_get_cont(entry, q):
-    """mm/swapfile.c, v6.8. _swap_info_get() with si->lock held, exchanged for the lock of `q`, the device before."""
-    si = yield from _swap_info_get(entry)
-    if si is not q:
-        if q:
-            yield spin_unlock(q.lock)
-        if si:
-            yield spin_lock(si.lock)
-    return si
-
-
-def get_swap_device(entry):
-    """mm/swapfile.c, v6.8. Pins the device against swapoff; NULL once swapoff has killed it. Does not look at the byte."""
-    if not entry:
-        return NULL
-    si = yield from swp_swap_info(entry)
-    if not si:
-        return NULL
-    alive = yield percpu_ref_tryget_live(si.users)
-    if not alive:
-        return NULL
-    maximum = yield READ_ONCE(si.max)
-    if swp_offset(entry) >= maximum:
-        yield percpu_ref_put(si.users)
-        return NULL
-    return si
-
-
-def put_swap_device(si):
-    """include/linux/swap.h, v6.8."""
-    yield percpu_ref_put(si.users)
+total_swap_pages = Global(word(guarded_by="swap_lock", lockless=True, writers=("swapoff_unlist", "_enable_swap_info")))
 
 
 def __swap_entry_free_locked(si, offset, usage):
@@ -126,7 +61,10 @@ def __swap_entry_free_locked(si, offset, usage):
         has_cache = 0
     elif count == SWAP_MAP_SHMEM:
         count = 0
-    else:
+    elif count == COUNT_CONTINUED:
+        continued = yield from swap_count_continued(si, offset, count)
+        count = SWAP_MAP_MAX | COUNT_CONTINUED if continued else SWAP_MAP_MAX
+    elif count & ~COUNT_CONTINUED <= SWAP_MAP_MAX:
         count -= 1
     usage = count | has_cache
     yield WRITE_ONCE(map[offset], usage or SWAP_HAS_CACHE)
@@ -179,7 +117,7 @@ def swap_range_free(si, offset, nr_entries):
     yield WRITE_ONCE(si.inuse_pages, pages - nr_entries)
     yield from swap_slot_free_notify(si)
     type = yield READ_ONCE(si.type)
-    yield from clear_shadow_from_swap_cache(type, offset)
+    yield from clear_shadow_from_swap_cache(type, offset, offset + nr_entries - 1)
 
 
 def swap_slot_free_notify(si):

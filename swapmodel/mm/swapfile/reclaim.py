@@ -21,15 +21,8 @@ from .clusters import (
     lock_cluster_or_swap_info,
     unlock_cluster_or_swap_info,
 )
-from .entries import (
-    __swap_entry_free,
-    __swap_entry_free_locked,
-    _swap_info_get,
-    nr_swap_pages,
-    swap_free_cluster,
-    swp_swap_info,
-    total_swap_pages,
-)
+from .entries import __swap_entry_free, __swap_entry_free_locked, nr_swap_pages, swap_free_cluster, total_swap_pages
+from .lookup import _swap_info_get
 
 if TYPE_CHECKING:
     from ..config import SWAPFILE_CLUSTER
@@ -37,6 +30,7 @@ if TYPE_CHECKING:
     from ..swap_cgroup import mem_cgroup_uncharge_swap
     from ..swap_slots import free_swap_slot
     from ..swap_state import delete_from_swap_cache, swap_address_space
+    from .counts import swap_swapcount
 
 
 def free_swap_and_cache(entry):
@@ -55,15 +49,6 @@ def free_swap_and_cache(entry):
         if not swapped:
             yield from __try_to_reclaim_swap(si, swp_offset(entry), TTRS_UNMAPPED | TTRS_FULL)
     return True
-
-
-def swap_swapcount(si, entry):
-    """mm/swapfile.c, v6.8. The references of one slot, under the lock of its byte."""
-    ci = yield from lock_cluster_or_swap_info(si, swp_offset(entry))
-    map = yield READ_ONCE(si.swap_map)
-    byte = yield READ_ONCE(map[swp_offset(entry)])
-    yield from unlock_cluster_or_swap_info(si, ci)
-    return swap_count(byte)
 
 
 def swap_page_trans_huge_swapped(si, entry):
@@ -153,21 +138,6 @@ def folio_free_swap(folio):
     yield from delete_from_swap_cache(folio)
     yield write(folio.dirty, 1)
     return True
-
-
-def swapcache_prepare(entry):
-    """mm/swapfile.c, v6.8: __swap_duplicate(entry, SWAP_HAS_CACHE), as far as a slot without a cached folio needs it. A slot
-    with a reference would have to be read from the device, which no scenario has to do: a BUG, not silence."""
-    si = yield from swp_swap_info(entry)
-    ci = yield from lock_cluster_or_swap_info(si, swp_offset(entry))
-    map = yield READ_ONCE(si.swap_map)
-    byte = yield read(map[swp_offset(entry)])
-    yield from unlock_cluster_or_swap_info(si, ci)
-    if byte & SWAP_HAS_CACHE:
-        return "EEXIST"
-    if swap_count(byte):
-        yield BUG("swapin_readahead: this scenario has no page to read from the device")
-    return "ENOENT"
 
 
 def put_swap_folio(folio, entry):

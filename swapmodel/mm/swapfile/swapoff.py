@@ -1,4 +1,5 @@
-"""mm/swapfile.c, v6.8: swapoff(), in the 25 steps of the kernel's order, cut into five parts for the reader."""
+"""mm/swapfile.c, v6.8: swapoff(), in the 25 steps of the kernel's order, cut into parts for the reader;
+and how swapon() is undone when it fails."""
 
 from __future__ import annotations
 
@@ -7,12 +8,10 @@ from typing import TYPE_CHECKING
 from ...machine import (
     NULL,
     READ_ONCE,
-    Global,
-    atomic_add,
+    init_store,
     kfree,
     kvfree,
     mutex_lock,
-    mutex_t,
     mutex_unlock,
     percpu_ref_kill,
     read,
@@ -22,12 +21,19 @@ from ...machine import (
     synchronize_rcu,
     vfree,
     wait_for_completion,
-    word,
     write,
 )
-from ..swapops import SWP_SCANNING, SWP_WRITEOK
-from .clusters import del_from_avail_list, swap_lock
-from .entries import nr_swap_pages, swap_info, total_swap_pages
+from ..errno import EINVAL
+from ..swapops import SWP_CONTINUED, SWP_SCANNING
+from .avail import swap_lock
+from .lookup import swap_info
+from .swapon import (
+    bdev_release,
+    i_flags,
+    i_rwsem,
+    swapon_mutex,
+    without_holder,
+)
 from .unuse import try_to_unuse
 
 if TYPE_CHECKING:
@@ -36,44 +42,35 @@ if TYPE_CHECKING:
     from ..swap_cgroup import swap_cgroup_swapoff
     from ..swap_slots import disable_swap_slots_cache_lock, reenable_swap_slots_cache_unlock
     from ..swap_state import exit_swap_address_space
-
-swapon_mutex = Global(mutex_t())
-swap_active_head = Global(word(1, guarded_by="swap_lock"))  # how many devices are on the list
-i_rwsem = Global(mutex_t())  # inode_lock() of the swap file
+    from .continuation import free_swap_count_continuations
+    from .discard import flush_discard_work
+    from .swapoff_lists import reinsert_swap_info, swapoff_unlist
 
 
 def swapoff(type):
     """mm/swapfile.c, v6.8. Every NULL store and every free comes after inuse_pages read 0 and after a whole grace period.
-    Steps 1 and 6 of its 25, finding the file and giving up after a signal, are not on this path."""
-    si = yield READ_ONCE(swap_info[type])
-    yield from swapoff_unlist(si)
+    Step 1 of its 25, finding the file, is not on this path. When pages remain, after a signal or without memory (step 6), the
+    device is put back into use. Returns 0, -EINVAL, -EINTR or -ENOMEM."""
+    si = yield from swapoff_unlist(type)
+    if not si:
+        return -EINVAL
     yield from disable_swap_slots_cache_lock()
-    yield from try_to_unuse(type)
+    error = yield from try_to_unuse(type)
+    if error:
+        yield from reinsert_swap_info(si)
+        yield from reenable_swap_slots_cache_unlock()
+        return error
     yield from reenable_swap_slots_cache_unlock()
     yield from swapoff_wait_for_users(si)
+    yield from flush_discard_work(si)
     yield from destroy_swap_extents(si)
+    flags = yield READ_ONCE(si.flags)
+    if flags & SWP_CONTINUED:
+        yield from free_swap_count_continuations(si)
     map, clusters = yield from swapoff_unpublish(si)
     yield from swapoff_free(si, map, clusters)
     yield from swapoff_release(si)
     return 0
-
-
-def swapoff_unlist(si):
-    """swapoff(), steps 2 and 3: nobody allocates from the device any more."""
-    yield spin_lock(swap_lock)
-    yield spin_lock(si.lock)
-    yield from del_from_avail_list(si)
-    yield write(si.list, 0)
-    active = yield read(swap_active_head)
-    yield write(swap_active_head, active - 1)
-    pages = yield READ_ONCE(si.pages)
-    yield atomic_add(-pages, nr_swap_pages)
-    total = yield read(total_swap_pages)
-    yield write(total_swap_pages, total - pages)
-    flags = yield read(si.flags)
-    yield write(si.flags, flags & ~SWP_WRITEOK)
-    yield spin_unlock(si.lock)
-    yield spin_unlock(swap_lock)
 
 
 def swapoff_wait_for_users(si):
@@ -96,7 +93,7 @@ def swapoff_unpublish(si):
     yield mutex_lock(swapon_mutex)
     yield spin_lock(swap_lock)
     yield spin_lock(si.lock)
-    yield from drain_mmlist(si)
+    yield from drain_mmlist()
     yield write(si.highest_bit, 0)
     yield from swapoff_wait_for_scanners(si)
     yield write(si.swap_file, NULL)
@@ -123,11 +120,16 @@ def swapoff_wait_for_scanners(si):
         flags = yield read(si.flags)
 
 
-def drain_mmlist(si):
-    """mm/swapfile.c, v6.8. When no device has a page left, no mm needs to be on the list."""
-    inuse = yield READ_ONCE(si.inuse_pages)
-    if inuse:
-        return
+def drain_mmlist():
+    """mm/swapfile.c, v6.8. When no device has a page left, no mm needs to be on the list. Caller holds swap_lock, so no
+    type is added meanwhile."""
+    for type in range(len(swap_info)):
+        si = yield READ_ONCE(swap_info[type])
+        if not si:
+            break
+        inuse = yield READ_ONCE(si.inuse_pages)
+        if inuse:
+            return
     yield spin_lock(mmlist_lock)
     for i in range(len(MMLIST)):
         yield write(MMLIST[i].mmlist, 0)
@@ -151,11 +153,38 @@ def swapoff_free(si, map, clusters):
 
 def swapoff_release(si):
     """swapoff(), steps 24 and 25: the block device and the file; then swapon may reuse the swap_info_struct."""
-    bdev = yield READ_ONCE(si.bdev)
-    yield kfree(bdev)
-    yield write(si.bdev_handle, NULL)
+    handle = yield READ_ONCE(si.bdev_handle)
+    if handle:
+        bdev = yield READ_ONCE(si.bdev)
+        yield from bdev_release(bdev, si)
+        yield write(si.bdev_handle, NULL)
     yield mutex_lock(i_rwsem)
+    marked = yield read(i_flags)
+    yield write(i_flags, without_holder(marked, si))
     yield mutex_unlock(i_rwsem)
     yield spin_lock(swap_lock)
     yield write(si.flags, 0)
     yield spin_unlock(swap_lock)
+
+
+def swapon_failed(si, map, clusters):
+    """The end of a swapon() that failed: what was allocated goes, and the swap_info_struct may be used again."""
+    percpu = yield READ_ONCE(si.percpu_cluster)
+    yield kfree(percpu)
+    yield write(si.percpu_cluster, NULL)
+    percpu = yield READ_ONCE(si.cluster_next_cpu)
+    yield kfree(percpu)
+    yield write(si.cluster_next_cpu, NULL)
+    handle = yield READ_ONCE(si.bdev_handle)
+    if handle:
+        yield from bdev_release(handle, si)
+        yield write(si.bdev_handle, NULL)
+    yield from destroy_swap_extents(si)
+    type = yield READ_ONCE(si.type)
+    yield from swap_cgroup_swapoff(type)
+    yield spin_lock(swap_lock)
+    yield init_store(si.swap_file, NULL)
+    yield write(si.flags, 0)
+    yield spin_unlock(swap_lock)
+    yield vfree(map)
+    yield kvfree(clusters)

@@ -5,63 +5,86 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...machine import (
-    BUG,
     READ_ONCE,
-    atomic_add,
-    down_read,
+    WRITE_ONCE,
+    Global,
     folio_lock,
     folio_unlock,
+    raw_cpu_ptr,
     read,
     spin_lock,
     spin_unlock,
-    up_read,
     wait_var_event,
-    write,
+    word,
 )
+from ..errno import EINTR
 from ..swapops import (
     SWAP_MAP_BAD,
-    is_swap_pte,
-    mk_pte,
-    pte_to_swp_entry,
     swap_count,
     swp_entry,
-    swp_entry_to_pte,
-    swp_offset,
-    swp_type,
 )
-from .entries import swap_free, swap_info
+from .lookup import swap_info
 from .reclaim import folio_free_swap
 
 if TYPE_CHECKING:
-    from ..config import MMLIST
+    from ..config import LATENCY_LIMIT, MMLIST
     from ..filemap import filemap_get_folio, folio_put
-    from ..memory import pte_offset_map_lock, pte_unmap_unlock
     from ..mmap import mmget_not_zero, mmlist_lock, mmput
-    from ..shmem import shmem_unuse
-    from ..swap_state import swap_address_space, swap_cache_get_folio, swapin_readahead
+    from ..shmem_unuse import shmem_unuse
+    from ..swap_state import swap_address_space
+    from .unuse_pte import unuse_mm
 
     def cond_resched() -> object: ...
 
 
+signals_pending = Global(word(writers=("send_signal",)), count=16)  # TIF_SIGPENDING of the task on each CPU
+
+
+def send_signal(cpu):
+    """kernel/signal.c, v6.8, as far as the flag goes: the task on that CPU has a signal to handle. It stays pending."""
+    yield WRITE_ONCE(signals_pending[cpu], 1)
+
+
+def signal_pending():
+    """include/linux/sched/signal.h, v6.8: has the current task a signal to handle?"""
+    flag = yield raw_cpu_ptr(signals_pending)
+    pending = yield READ_ONCE(flag)
+    return bool(pending)
+
+
 def try_to_unuse(type):
     """mm/swapfile.c, v6.8. Brings every page of the device back. inuse_pages is read without a lock, between items, and
-    each loop is abandoned as soon as it reads 0: then no page table need have been looked at. Retries without a bound."""
+    each loop is abandoned as soon as it reads 0: then no page table need have been looked at. Retries without a bound, until
+    a signal comes (-EINTR) or memory runs out (-ENOMEM); 0 when the device is empty."""
     si = yield READ_ONCE(swap_info[type])
     inuse = yield READ_ONCE(si.inuse_pages)
     while inuse:
-        yield from shmem_unuse(type)
-        yield from unuse_mms(si, type)
+        error = yield from shmem_unuse(type)
+        if error:
+            return error
+        error = yield from unuse_mms(si, type)
+        if error:
+            return error
         yield from unuse_swap_cache(si, type)
         inuse = yield READ_ONCE(si.inuse_pages)
+        if inuse:
+            signal = yield from signal_pending()
+            if signal:
+                return -EINTR
+    return 0
 
 
 def unuse_mms(si, type):
-    """The second loop of try_to_unuse(): every mm on the mmlist that still has users. One that is exiting is skipped."""
+    """The second loop of try_to_unuse(): every mm on the mmlist that still has users. One that is exiting is skipped; a signal
+    ends the loop, but not with an error: the device may be empty by now."""
     prev = -1
     yield spin_lock(mmlist_lock)
     for i in range(len(MMLIST)):
         inuse = yield READ_ONCE(si.inuse_pages)
         if not inuse:
+            break
+        signal = yield from signal_pending()
+        if signal:
             break
         mm = MMLIST[i]
         listed = yield read(mm.mmlist)
@@ -74,12 +97,16 @@ def unuse_mms(si, type):
         if prev >= 0:
             yield from mmput(MMLIST[prev])
         prev = i
-        yield from unuse_mm(mm, type)
+        error = yield from unuse_mm(mm, type)
+        if error:
+            yield from mmput(mm)
+            return error
         yield from cond_resched()
         yield spin_lock(mmlist_lock)
     yield spin_unlock(mmlist_lock)
     if prev >= 0:
         yield from mmput(MMLIST[prev])
+    return 0
 
 
 def unuse_swap_cache(si, type):
@@ -88,6 +115,9 @@ def unuse_swap_cache(si, type):
     while True:
         inuse = yield READ_ONCE(si.inuse_pages)
         if not inuse:
+            return
+        signal = yield from signal_pending()
+        if signal:
             return
         i = yield from find_next_to_unuse(si, i)
         if not i:
@@ -111,52 +141,6 @@ def find_next_to_unuse(si, prev):
         count = yield READ_ONCE(map[i])
         if count and swap_count(count) != SWAP_MAP_BAD:
             return i
+        if i % LATENCY_LIMIT == 0:
+            yield from cond_resched()
     return 0
-
-
-def unuse_mm(mm, type):
-    """mm/swapfile.c, v6.8. Every VMA that the mm still has, with mmap_lock held for reading."""
-    yield down_read(mm.mmap_lock)
-    attached = yield read(mm.vma)
-    if attached:
-        yield from unuse_pte_range(mm, type)
-    yield from cond_resched()
-    yield up_read(mm.mmap_lock)
-
-
-def unuse_pte_range(mm, type):
-    """mm/swapfile.c, v6.8. The PTEs are read without their lock; unuse_pte() looks again under it."""
-    for i in range(len(mm.pte)):
-        pte = yield READ_ONCE(mm.pte[i])
-        if not is_swap_pte(pte) or swp_type(pte_to_swp_entry(pte)) != type:
-            continue
-        entry = pte_to_swp_entry(pte)
-        folio = yield from swap_cache_get_folio(entry)
-        if not folio:
-            folio = yield from swapin_readahead(entry)
-        if not folio:
-            si = yield READ_ONCE(swap_info[type])
-            map = yield READ_ONCE(si.swap_map)
-            count = yield READ_ONCE(map[swp_offset(entry)])
-            if count not in (0, SWAP_MAP_BAD):
-                yield BUG("unuse_pte_range: no folio for an entry in use, swapoff fails with -ENOMEM")
-            continue
-        yield folio_lock(folio)
-        yield wait_var_event(folio.writeback, 0)
-        yield from unuse_pte(mm, mm.pte[i], entry, folio)
-        yield from folio_free_swap(folio)
-        yield folio_unlock(folio)
-        yield from folio_put(folio)
-
-
-def unuse_pte(mm, pte, entry, folio):
-    """mm/swapfile.c, v6.8. Maps the folio where the swap entry was, if it is still there; then drops the entry's
-    reference. Both under the page table lock."""
-    yield from pte_offset_map_lock(mm)
-    current = yield read(pte)
-    if current == swp_entry_to_pte(entry):
-        yield atomic_add(1, folio.refcount)
-        yield atomic_add(1, folio.mapcount)
-        yield write(pte, mk_pte(folio))
-        yield from swap_free(entry)
-    yield from pte_unmap_unlock(mm)
