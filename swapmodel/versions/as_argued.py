@@ -4,27 +4,29 @@ No such kernel exists. Two facts are taken away: that a spinlock is an RCU reade
 Miaohe Lin did on 6 March 2024, and that pte_offset_map_lock() begins an RCU read-side section of its own."""
 
 from ..machine import (
-    spin_lock,
     spin_lock_irq_not_rcu,
     spin_lock_not_rcu,
-    spin_unlock,
+    spin_trylock_not_rcu,
     spin_unlock_irq_not_rcu,
     spin_unlock_not_rcu,
 )
 
 
-def pte_offset_map_lock(mm):
-    """mm/memory.c before a349d72fd9ef (v6.6): no explicit RCU read-side section around the page table lock."""
-    yield spin_lock(mm.page_table_lock)
+def pte_offset_map(mm):
+    """mm/pgtable-generic.c before a349d72fd9ef (v6.6): no RCU read-side section of its own."""
+    return
+    yield
 
 
-def pte_unmap_unlock(mm):
-    """mm/memory.c before a349d72fd9ef: nothing but the lock to drop."""
-    yield spin_unlock(mm.page_table_lock)
+def pte_unmap(mm):
+    """include/linux/pgtable.h before a349d72fd9ef: nothing to end."""
+    return
+    yield
 
 
 SPINLOCK_IS_NO_READER = {
     "spin_lock": spin_lock_not_rcu,
+    "spin_trylock": spin_trylock_not_rcu,
     "spin_unlock": spin_unlock_not_rcu,
     "spin_lock_irq": spin_lock_irq_not_rcu,
     "spin_unlock_irq": spin_unlock_irq_not_rcu,

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..machine import spin_lock, spin_unlock
-
 if TYPE_CHECKING:
-    from ..mm.swapfile.entries import swp_swap_info
+    from ..mm.swapfile.lookup import swp_swap_info
 
 
 def swapoff_wait_for_users(si):
@@ -28,11 +26,13 @@ def put_swap_device(si):
     yield
 
 
-def pte_offset_map_lock(mm):
-    """mm/memory.c before a349d72fd9ef (v6.6): no explicit RCU read-side section around the page table lock."""
-    yield spin_lock(mm.page_table_lock)
+def pte_offset_map(mm):
+    """mm/pgtable-generic.c before a349d72fd9ef (v6.6): no RCU read-side section of its own."""
+    return
+    yield
 
 
-def pte_unmap_unlock(mm):
-    """mm/memory.c before a349d72fd9ef: nothing but the lock to drop."""
-    yield spin_unlock(mm.page_table_lock)
+def pte_unmap(mm):
+    """include/linux/pgtable.h before a349d72fd9ef: nothing to end."""
+    return
+    yield

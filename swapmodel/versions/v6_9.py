@@ -9,14 +9,8 @@ from ..mm.swapops import SWAP_HAS_CACHE, TTRS_FULL, TTRS_UNMAPPED, non_swap_entr
 
 if TYPE_CHECKING:
     from ..mm.swap_state import clear_shadow_from_swap_cache
-    from ..mm.swapfile.entries import (
-        __swap_entry_free,
-        get_swap_device,
-        nr_swap_pages,
-        put_swap_device,
-        swap_range_free_bounds,
-        swap_slot_free_notify,
-    )
+    from ..mm.swapfile.entries import __swap_entry_free, nr_swap_pages, swap_range_free_bounds, swap_slot_free_notify
+    from ..mm.swapfile.lookup import get_swap_device, put_swap_device
     from ..mm.swapfile.reclaim import __try_to_reclaim_swap, swap_page_trans_huge_swapped
 
 
@@ -45,7 +39,7 @@ def swap_range_free(si, offset, nr_entries):
     yield from swap_range_free_bounds(si, offset, offset + nr_entries - 1)
     yield from swap_slot_free_notify(si)
     type = yield READ_ONCE(si.type)
-    yield from clear_shadow_from_swap_cache(type, offset)
+    yield from clear_shadow_from_swap_cache(type, offset, offset + nr_entries - 1)
     yield atomic_add(nr_entries, nr_swap_pages)
     pages = yield read(si.inuse_pages)
     yield WRITE_ONCE(si.inuse_pages, pages - nr_entries)
