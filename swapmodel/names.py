@@ -9,6 +9,10 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
+class BadUse(Exception):
+    """Something the user must change, in one sentence."""
+
+
 class UnknownName(ValueError):
     """A scenario, kernel or fix that there is not. The message names the nearest one."""
 

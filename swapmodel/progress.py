@@ -10,20 +10,22 @@ AFTER = 2.0  # seconds
 
 
 class Progress:
-    """Given to a Budget as `tick`. Shows nothing for a quick search, nor where nobody looks (stderr is not a terminal)."""
+    """Given to a Budget as `tick`, or called with what is done. Shows nothing for what is quick, nor where nobody looks (stderr
+    is not a terminal)."""
 
-    def __init__(self, title: str):
-        self._title, self._began, self._bar = title, time.monotonic(), None
+    def __init__(self, title: str, unit: str = " states", total: int | None = None):
+        self._title, self._unit, self._total, self._began = title, unit, total, time.monotonic()
         self._shown: Any = None
 
-    def __call__(self, states: int, depth: int) -> None:
+    def __call__(self, done: int, depth: int | None = None) -> None:
         if self._shown is None and time.monotonic() - self._began > AFTER and watched():
             from tqdm.auto import tqdm
 
-            self._shown = tqdm(desc=self._title, unit=" states", unit_scale=True)
+            self._shown = tqdm(desc=self._title, unit=self._unit, unit_scale=True, total=self._total)
         if self._shown is not None:
-            self._shown.set_postfix(depth=depth, refresh=False)
-            self._shown.update(states - self._shown.n)
+            if depth is not None:
+                self._shown.set_postfix(depth=depth, refresh=False)
+            self._shown.update(done - self._shown.n)
 
     def close(self) -> None:
         if self._shown is not None:
