@@ -51,10 +51,13 @@ class Scenario(NamedTuple):
     lay: Callable[[Parameters], Setup]
     processes: int = 1
     pages: int = 1
+    fixed: bool = False  # begins where a session left off: its sizes are part of the story
 
     def fill(self, given: Parameters) -> Parameters:
         """The parameters with this scenario's own values for those left open. ValueError, one sentence, if they contradict."""
         filled = given._replace(processes=given.processes or self.processes, pages=given.pages or self.pages)
+        if self.fixed and filled != Parameters(self.processes, self.pages, filled.preempt):
+            raise ValueError(f"{self.name} has its own device, processes and pages: only --preempt can be chosen")
         if not 1 <= filled.processes <= PROCESSES:
             raise ValueError(f"--processes is from 1 to {PROCESSES}, not {filled.processes}")
         if not 1 <= filled.pages <= PAGES:
@@ -105,23 +108,31 @@ def lay_device(memory: Memory, parameters: Parameters, references: list[int], *,
     lowest, highest = (1, first - 1) if first > 1 else (slots, 0)
     memory.set(si.lowest_bit, lowest)
     memory.set(si.highest_bit, highest)
-    memory.set(si.avail_list, int(highest > 0))  # a full device is not on the list
+    memory.set(memory.symbols["swap_active_head"], swapops.plist_add((), 0, si))
+    if highest:  # a full device is not on the list
+        memory.set(memory.symbols["swap_avail_head"], swapops.plist_add((), 0, si))
     clusters = lay_clusters(memory, bytes_, cluster, huge) if ssd else NULL
     memory.set(si.cluster_info, clusters)
     guard: Callable[[int], Any] = (lambda i: clusters[i // cluster].lock) if ssd else (lambda i: si.lock)
     map = memory.array("swap_map", bytes_, guard=guard, show=swapops.show_byte)
     memory.set(si.swap_map, map)
     lay_swap_cache(memory, first, pages, slots, huge)
-    for member in ("swap_extent_root", "swap_file", "bdev", *(["percpu_cluster", "cluster_next_cpu"] if ssd else [])):
+    memory.set(si.swap_file, swapops.SwapFile("swap", slots, disk=NULL))  # a page that must be read from it is an error
+    memory.embed(si, "continuation", NULL)  # and so is a count that needs continuation pages
+    for member in ("swap_extent_root", "bdev", *(["percpu_cluster", "cluster_next_cpu"] if ssd else [])):
         memory.set(getattr(si, member), memory.new(structs.percpu_data, member, heap=True))
     memory.set(memory.symbols["swap_info"][0], si)
     charges = memory.new(structs.percpu_data, "swap_cgroup_map", heap=True)
-    charges.value.guard, charges.value.lockless = memory.symbols["swap_cgroup_lock"], False
+    charges.value.guard, charges.value.lockless = memory.symbols["swap_cgroup_lock"], True
     memory.set(memory.symbols["swap_cgroup_ctrl"][0], charges)
     memory.set(memory.symbols["nr_swap_pages"], bytes_.count(0))
     memory.set(memory.symbols["total_swap_pages"], slots - 1)
     spares = tuple(swapops.swp_entry(0, offset) for offset in range(slots - spare, slots))
-    return Device(si, map, first, {"SWAPFILE_CLUSTER": cluster, **lay_slot_cache(memory, parameters, spares)})
+    folios = tuple(memory.new(structs.folio, f"new folio{i}", place="reused") for i in range(len(memory.threads)))
+    for folio in folios:
+        memory.set(folio.refcount, 0)
+    constants = {"SWAPFILE_CLUSTER": cluster, "SWAP_INFOS": (si,), "FOLIOS": folios}
+    return Device(si, map, first, {**constants, **lay_slot_cache(memory, parameters, spares)})
 
 
 def lay_clusters(memory: Memory, bytes_: list[int], cluster: int, huge: bool) -> Pointer:
@@ -231,6 +242,22 @@ def _oracles(device: Device, references: Any) -> tuple[oracle.Oracle, ...]:
     )
 
 
+def lay_life(name: str) -> Callable[[Parameters], Setup]:
+    """A scenario of life.py, which is imported when it is wanted: a search of the others need not wait for it."""
+
+    def lay(parameters: Parameters) -> Setup:
+        from .life import LIVES
+
+        told = LIVES[name](parameters.preempt)
+        return Setup(told.machine.world.memory, told.constants, [Thread(*t) for t in told.threads], told.oracles)
+
+    return lay
+
+
+def from_life(name: str, title: str, story: str) -> Scenario:
+    return Scenario(name, title, story, lay_life(name), fixed=True)
+
+
 SCENARIOS = {
     s.name: s
     for s in (
@@ -288,6 +315,33 @@ SCENARIOS = {
             "truncation of a tmpfs file with a swapped page, swapoff",
             "shmem_free_swap() holds nothing at all between dropping the reference and looking at the device.",
             lay_shmem,
+        ),
+        from_life(
+            "fault",
+            "a page fault on a swapped page, swapoff",
+            "The fault reads the entry from a PTE with no lock held, and the device goes away: eb085574a752 (v5.3).",
+        ),
+        from_life(
+            "fault-ramdisk",
+            "the same, on a RAM disk, past the swap cache",
+            "Nothing of the page is in the swap cache that could pin the slot: 2799e77529c2 (v5.14).",
+        ),
+        from_life(
+            "two-faults",
+            "two threads fault on one page of a RAM disk, one rewrites it",
+            "Slot and PTE are the same again when the slower fault looks, the data are not: 13ddaf26be32, CVE-2024-26759.",
+        ),
+        from_life("reclaim", "reclaim swaps a page out, swapoff", "A slot is taken from the device that is going away."),
+        from_life(
+            "fork",
+            "fork of a process with a swapped page, swapoff",
+            "The child's copy of the entry appears behind swapoff's back.",
+        ),
+        from_life("signal", "a signal for swapoff at any moment", "swapoff gives up half way: everything must be as before."),
+        from_life(
+            "reuse",
+            "as shmem-truncate, then swapon of another device",
+            "The stale pointers of truncation meet the swap_info_struct of another device.",
         ),
     )
 }

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from .machine import NULL
-from .mm import PARTS
 from .program import Frame
 from .trace import Change, Recorder, TraceStep, kernel_frames
+from .versions import parts
 
 if TYPE_CHECKING:
     from .verdict import Verdict
@@ -49,6 +49,7 @@ RCU_WAIT = {
 }
 PLAIN_NAMES = {
     "spin_lock_not_rcu": "spin_lock",
+    "spin_trylock_not_rcu": "spin_trylock",
     "spin_unlock_not_rcu": "spin_unlock",
     "spin_lock_irq_not_rcu": "spin_lock_irq",
     "spin_unlock_irq_not_rcu": "spin_unlock_irq",
@@ -72,11 +73,11 @@ def summary(verdict: Verdict) -> str:
     told = {"holds": "holds", "violated": "VIOLATED", "unfinished": "unfinished"}[verdict.verdict]
     why = f": {outcome.violation.kind}" if outcome.violation else f": {outcome.reason}" if outcome.reason else ""
     cache = "on" if p.slot_cache else "off"
-    return (
-        f"{verdict.scenario.name} on {verdict.kernel.name}{fix}: {told}{why}\n"
-        f"  {plural(p.processes, 'process', 'processes')}, {plural(p.pages, 'page')}, preempt {p.preempt}, slot cache {cache}, "
-        f"{p.device}; {outcome.states:,} states"
-    )
+    asked = f"{plural(p.processes, 'process', 'processes')}, {plural(p.pages, 'page')}"
+    sizes = f"{asked}, preempt {p.preempt}, slot cache {cache}, {p.device}"
+    if verdict.scenario.fixed:
+        sizes = f"preempt {p.preempt}"
+    return f"{verdict.scenario.name} on {verdict.kernel.name}{fix}: {told}{why}\n  {sizes}; {outcome.states:,} states"
 
 
 def plural(n: int, one: str, many: str = "") -> str:
@@ -148,7 +149,7 @@ def _new_frames(before: tuple[Frame, ...], stack: tuple[Frame, ...]) -> list[str
 
 def visible_frames(stack: tuple[Frame, ...]) -> tuple[Frame, ...]:
     """The kernel's own functions: parts that we cut out of them, and the machine's, are left out."""
-    return tuple(f for f in kernel_frames(stack) if f.function not in PARTS)
+    return tuple(f for f in kernel_frames(stack) if f.function not in parts())
 
 
 def _events(recorder: Recorder, every_step: bool) -> Iterator[tuple[TraceStep, str]]:
@@ -187,6 +188,8 @@ def _short_lived(steps: Sequence[TraceStep]) -> set[int]:
         if len(step.changes) != 1:
             continue
         change = step.changes[0]
+        if change.name.startswith("swap_map["):
+            continue  # that a slot was free meanwhile is a story of its own
         began = open_.get(change.name)
         if began is not None and steps[began].changes[0].before == change.after:
             hidden |= {began, i}

@@ -16,10 +16,13 @@ FILE = Path(__file__).parent.parent / "swapmodel" / "recorded.json"
 
 
 def cells():
-    """(scenario, kernel, preempt, slot cache) of every recorded cell; the large ones without their variants."""
+    """(scenario, kernel, preempt, slot cache) of every recorded cell; the large ones, and the kernels that differ elsewhere,
+    without their variants."""
     for scenario, kernel in itertools.product(SCENARIOS, KERNELS):
         variants = itertools.product(("full", "none"), (False, True))
-        if scenario.startswith("thread-"):
+        if SCENARIOS[scenario].fixed:
+            variants = [("full", False), ("none", False)]
+        elif scenario.startswith("thread-") or kernel not in ("v6.8", "v6.9", "v5.2", "as-argued"):
             variants = [("full", False)]
         for preempt, slot_cache in variants:
             yield scenario, kernel, preempt, slot_cache

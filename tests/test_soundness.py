@@ -86,15 +86,23 @@ def test_reduced_equals_full_on_larger_programs_with_loops(source):
     assert_agrees(source, reference, exact=False)
 
 
+OLDER = ("v6.8", "v6.9", "v5.2", "as-argued")  # the kernels that differ in what the older scenarios are about
 CELLS = [
     (scenario, kernel, Parameters(preempt=preempt, slot_cache=slot_cache))
     for scenario in SCENARIOS
-    if not scenario.startswith("thread")
+    if not scenario.startswith("thread") and not SCENARIOS[scenario].fixed
     for kernel in KERNELS
     for preempt, slot_cache in itertools.product(("full", "none"), (False, True))
+    if kernel in OLDER or (preempt, slot_cache) == ("full", False)
 ]
-CELLS += [("shmem-truncate", kernel, Parameters(device="hdd")) for kernel in KERNELS]
-CELLS += [("thread", kernel, Parameters(processes=1)) for kernel in KERNELS]
+CELLS += [("shmem-truncate", kernel, Parameters(device="hdd")) for kernel in OLDER]
+CELLS += [("thread", kernel, Parameters(processes=1)) for kernel in OLDER]
+CELLS += [
+    (scenario, kernel, Parameters(preempt=preempt))
+    for scenario in SCENARIOS
+    if SCENARIOS[scenario].fixed
+    for kernel, preempt in (("v6.8", "full"), ("v6.8", "none"), ("v6.7", "full"), ("v5.2", "full"), ("v6.10", "full"))
+]
 
 
 @pytest.mark.parametrize(("scenario", "kernel", "parameters"), CELLS, ids=str)
@@ -106,7 +114,7 @@ def test_reduced_equals_full_on_the_scenarios(scenario, kernel, parameters):
     full, reduced = search(False, "steps"), search(True, "steps")
     assert full.verdict == reduced.verdict
     assert len(full.schedule) == len(reduced.schedule)
-    assert reduced.states < full.states
+    assert reduced.states < full.states or scenario == "reuse"  # percpu_ref_resurrect() turns the reductions off
     if full.violation is not None:
         assert full.violation.kind == reduced.violation.kind
         assert turns(search(False, "switches").schedule) == turns(search(True, "switches").schedule)
