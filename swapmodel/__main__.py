@@ -10,10 +10,12 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, TextIO
 
+from .conform import conform
+from .experiments import EXPERIMENTS, SEEN, compared
 from .explore import Budget
 from .fixes import FIXES, load_fix
 from .kernel import Replacements
-from .names import look_up, nearest
+from .names import BadUse, look_up, nearest
 from .program import KernelError
 from .progress import Progress
 from .scenarios import SCENARIOS, Parameters
@@ -38,10 +40,6 @@ NEXT = """Next:
   swapmodel check shmem-truncate --fix rcu-in-shmem
   swapmodel list                               scenarios, kernels and fixes
   jupyter lab notebooks/00-start-here.ipynb    the same, to play with"""
-
-
-class BadUse(Exception):
-    """Something the user must change, in one sentence."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -73,6 +71,13 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(metavar="COMMAND", parser_class=Parser)
     lister = commands.add_parser("list", help="scenarios, kernels and fixes")
     lister.set_defaults(run=list_all)
+    rows = commands.add_parser("experiments", help="what was run on a real kernel, and what the model says")
+    rows.set_defaults(run=run_experiments)
+    traces = commands.add_parser("conform", help="replay recorded accounting of a real kernel through the model's functions")
+    traces.set_defaults(run=conform_traces)
+    traces.add_argument("traces", metavar="TRACE.csv[.gz]", nargs="+")
+    traces.add_argument("--kernel", default="v6.1", metavar="K", help="one of: " + ", ".join(KERNELS))
+    traces.add_argument("--json", metavar="FILE|-", help="write the reports as JSON")
     one = commands.add_parser("check", help="explore one scenario")
     one.set_defaults(run=check_one)
     one.add_argument("scenario", metavar="SCENARIO")
@@ -172,6 +177,36 @@ def check_one(given: argparse.Namespace) -> int:
         print(report(verdict, given.every_step))
         print(f"\n{verdict.outcome.seconds:.2f} s of CPU for the search")
     return STATUS[verdict.verdict]
+
+
+def run_experiments(given: argparse.Namespace) -> int:
+    """The experiments on 6.1.192 beside the model's verdicts. Status 1 if one differs and is not explained."""
+    progress = Progress("experiments", "", len(EXPERIMENTS))
+    rows, differ = [("experiment", "changed", "preempt", "seen on the real kernel", "the model", "")], False
+    try:
+        for row, verdict, told in compared():
+            differ = differ or told == "DIFFERENT"
+            rows.append((row.what, row.changed, row.preempt, SEEN[row.seen], verdict, told.partition(":")[0]))
+            progress(len(rows) - 1)
+    finally:
+        progress.close()
+    print(table(rows))
+    print(*(f"\nexplained: {row.what}, {row.changed}: {row.why}." for row in EXPERIMENTS if row.why), sep="\n")
+    return int(differ)
+
+
+def conform_traces(given: argparse.Namespace) -> int:
+    """Each trace's table. Status 1 if an event differs from what the model's functions do."""
+    look_up("kernel", given.kernel, KERNELS)
+    out = open_json(given.json)
+    reports = []
+    for path in given.traces:
+        reports.append(conform(path, given.kernel))
+        if given.json != "-":
+            print(reports[-1], "", sep="\n", flush=True)
+    if out is not None:
+        print(json.dumps([report.document() for report in reports], indent=1), file=out, flush=True)
+    return int(not all(report.agrees for report in reports))
 
 
 def chosen_fix(given: str | None) -> tuple[Replacements | None, str]:

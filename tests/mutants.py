@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from swapmodel.experiments import staged, swapoff_once_entered
 from swapmodel.explore import Budget, Outcome, explore
 from swapmodel.fixes import FIXES
 from swapmodel.kernel import Kernel, declared_globals, kernel_functions
@@ -29,9 +30,7 @@ from swapmodel.machine import (
     Address,
     Cpu,
     Memory,
-    Struct,
     atomic_add,
-    completion_t,
     operation,
     read,
     spin_lock,
@@ -40,12 +39,10 @@ from swapmodel.machine import (
     spin_unlock,
     spin_unlock_irq_not_rcu,
     spin_unlock_not_rcu,
-    wait_for_completion,
     write,
 )
 from swapmodel.mm.memory import pte_offset_map_lock, pte_unmap_unlock
 from swapmodel.mm.swapfile.reclaim import free_swap_and_cache
-from swapmodel.mm.swapfile.swapoff import swapoff
 from swapmodel.mm.swapops import (
     SWAP_MAP_SHMEM,
     SWP_SCANNING,
@@ -85,21 +82,6 @@ def stay_idle(owner):
     yield
 
 
-class stage(Struct):
-    """How far an experiment is: swapoff is called once the victim has entered the window."""
-
-    entered = completion_t()
-
-
-STAGE: Any = None  # a pointer to it, in Setup.constants
-
-
-def swapoff_once_entered(type):
-    """The order of the measurements: first the victim enters the window, then swapoff is called."""
-    yield wait_for_completion(STAGE.entered)
-    yield from swapoff(type)
-
-
 def lay_scan(parameters: Parameters) -> Setup:
     """A thread that looks for a free slot; one folio in the swap cache that nobody refers to."""
     memory = Memory(["scan", "swapoff"], parameters.preempt)
@@ -126,19 +108,6 @@ def lay_uncached_file(parameters: Parameters) -> Setup:
     memory.set(memory.words[si.swap_map.word][1], SWAP_MAP_SHMEM)
     memory.set(slot, NULL)
     return setup
-
-
-def staged(scenario: Scenario) -> Scenario:
-    """The scenario with a swapoff that is called when somebody has completed STAGE.entered."""
-
-    def lay(parameters: Parameters) -> Setup:
-        setup = scenario.lay(parameters)
-        at = setup.memory.new(stage, "stage")
-        *others, last = setup.threads
-        threads = [*others, last._replace(function="swapoff_once_entered")]
-        return setup._replace(threads=threads, constants={**setup.constants, "STAGE": at})
-
-    return scenario._replace(name=f"{scenario.name}-staged", lay=lay)
 
 
 OWN = (
@@ -337,7 +306,7 @@ KILL = "yield percpu_ref_kill(si.users)"
 SYNCHRONIZE = "yield from synchronize_rcu()"
 COMPLETION = "yield wait_for_completion(si.comp)"
 WAITS = "yield from swapoff_wait_for_users(si)"
-UNUSE = "yield from try_to_unuse(type)"
+UNUSE = "error = yield from try_to_unuse(type)"
 UNPUBLISH = "map, clusters = yield from swapoff_unpublish(si)"
 FREE = "yield from swapoff_free(si, map, clusters)"
 NO_SYNCHRONIZE = drop("swapoff_wait_for_users", SYNCHRONIZE)
@@ -422,7 +391,7 @@ LOCKS = (
     Mutant(
         "ptl-without-rcu-read-lock",
         "pte_offset_map_lock() begins no RCU section (before v6.6); the spinlock is a reader.",
-        (*drop("pte_offset_map_lock", "yield rcu_read_lock()"), *drop("pte_unmap_unlock", "yield rcu_read_unlock()")),
+        (before("pte_offset_map", "yield rcu_read_lock()", "return"), before("pte_unmap", "yield rcu_read_unlock()", "return")),
         (holds("one-process", GRACE), holds("munmap", GRACE)),
     ),
     Mutant(
@@ -766,7 +735,7 @@ SWAPOFF_WAITS = (
         "unlist-without-si-lock",
         "swapoff clears SWP_WRITEOK without si->lock.",
         drop("swapoff_unlist", "yield spin_lock(si.lock)", "yield spin_unlock(si.lock)"),
-        (caught("scan", RULE), caught("scan", NULLED, unguarded=True)),  # the count of a scan gets lost
+        (caught("scan", NULLED),),  # the count of a scan gets lost
     ),
 )
 
@@ -919,13 +888,13 @@ UNUSE_LOOPS = (
     Mutant(
         "no-loop-over-files",
         "try_to_unuse() does not walk the tmpfs files.",
-        drop("try_to_unuse", "yield from shmem_unuse(type)"),
+        (Line("try_to_unuse", "error = yield from shmem_unuse(type)", ("error = 0",)),),
         (caught("idle-file", "livelock"),),
     ),
     Mutant(
         "no-loop-over-processes",
         "try_to_unuse() does not walk the processes.",
-        drop("try_to_unuse", "yield from unuse_mms(si, type)"),
+        (Line("try_to_unuse", "error = yield from unuse_mms(si, type)", ("error = 0",)),),
         (caught("idle", "livelock"), holds("madvise", "the process gives its page up by itself, and may always do so")),
     ),
     Mutant(
@@ -950,13 +919,19 @@ UNUSE_LOOPS = (
     Mutant(
         "unuse-pte-without-recheck",
         "unuse_pte() does not look again at the PTE once it has the page table lock.",
-        (Line("unuse_pte", "if current == swp_entry_to_pte(entry):", ("if True:",)),),
+        (
+            Line("unuse_pte", "if pte_same_as_swp(current, swp_entry_to_pte(entry)):", ("if True:",)),
+            Patch("unuse_pte", "pte_swp_exclusive(current)", "False"),
+        ),
         (caught("madvise", UNDERFLOW),),
     ),
     Mutant(
         "shmem-swapin-ignores-slot",
         "shmem_swapin_folio() does not ask whether the file still has the entry.",
-        (Line("shmem_swapin_confirm", "if found == swp_to_radix_entry(swap):", ("if True:",)),),
+        (
+            Line("shmem_swapin_confirm", "return still", ("return True",)),
+            Line("shmem_add_to_page_cache", "if found == expected:", ("if True:",)),
+        ),
         (caught("shmem-truncate", UNDERFLOW),),
         base="v6.9",
     ),
@@ -1000,7 +975,7 @@ SLOTS = (
         "free-swap-without-count",
         "folio_free_swap() does not ask whether a slot is still referred to.",
         (Patch("folio_free_swap", "    if swapped:\n        return False\n", ""),),
-        (caught("shared", "kernel BUG"), holds("one-process", "a process that exits does not read its page back")),
+        (caught("shared", NULLED), holds("one-process", "a process that exits does not read its page back")),
     ),
     Mutant(
         "slot-freed-before-cache",
@@ -1147,50 +1122,6 @@ NOTHING_BROKEN = (
     ),
 )
 
-EXPERIMENTS = (
-    Mutant(
-        "window-1",
-        "Nothing is broken; swapoff is called once __swap_entry_free() has returned SWAP_HAS_CACHE ('pos 1').",
-        (after("free_swap_and_cache", WINDOW, f"    {ENTERED}"),),
-        (
-            caught("shmem-truncate-staged", NULLED),
-            holds("shmem-truncate-staged", "all of a system call is an RCU section", preempt="none"),
-            holds("one-process-staged", GRACE),
-        ),
-    ),
-    Mutant(
-        "window-2",
-        "Nothing is broken; swapoff is called once swap_page_trans_huge_swapped() has read si->swap_map ('pos 2').",
-        (after("swap_page_trans_huge_swapped", MAP, ENTERED),),
-        (caught("shmem-truncate-staged", FREED), holds("one-process-staged", GRACE)),
-    ),
-    Mutant(
-        "window-2-no-waits",
-        "As before, and swapoff waits for nobody.",
-        (after("swap_page_trans_huge_swapped", MAP, ENTERED), *NO_WAITS),
-        (caught("one-process-staged", FREED),),
-    ),
-    Mutant(
-        "window-1-irqs-off",
-        "The CPU in the window has its interrupts off, before swapoff is called and until free_swap_and_cache() returns.",
-        (
-            after("free_swap_and_cache", WINDOW, f"    {ENTERED}"),
-            *over_tail("yield local_irq_disable()", "yield local_irq_enable()"),
-        ),
-        (holds("shmem-truncate-staged", "swapoff's grace period begins after the interrupts were off"),),
-    ),
-    Mutant(
-        "window-1-irqs-off-there-alone",
-        "As before, but the interrupts are on again before the tail: what a busy wait with interrupts off really does.",
-        (
-            after(
-                "free_swap_and_cache", WINDOW, "    yield local_irq_disable()", f"    {ENTERED}", "    yield local_irq_enable()"
-            ),
-        ),
-        (caught("shmem-truncate-staged", NULLED),),  # measured to survive: the tail takes less time than a grace period
-    ),
-)
-
 MUTANTS = {
     m.name: m
     for m in (
@@ -1202,7 +1133,6 @@ MUTANTS = {
         *UNUSE_LOOPS,
         *SLOTS,
         *NOTHING_BROKEN,
-        *EXPERIMENTS,
     )
 }
 

@@ -43,6 +43,46 @@ def test_the_main_job(capsys):
     assert "Next:" in out
 
 
+TRACES = Path(__file__).parent / "traces"
+
+
+def test_conform(capsys, tmp_path):
+    status, out, _ = run(capsys, "conform", str(TRACES / "race-C-unfixed.csv.gz"), str(TRACES / "own-fork.csv.gz"))
+    assert status == 0
+    assert "race-C-unfixed.csv.gz against v6.1: 11 events, all explained" in out
+    assert re.search(r"^all +728 +728 +0 +0 +0 +0$", out, re.M)
+    told = tmp_path / "told.json"
+    status, out, _ = run(capsys, "conform", str(TRACES / "own-madv.csv.gz"), "--kernel", "v6.8", "--json", str(told))
+    [document] = json.loads(told.read_text())
+    assert status == 0 and document["kernel"] == "v6.8" and document["agrees"] is True
+
+
+def test_conform_tells_what_differs(capsys, tmp_path):
+    import gzip
+
+    rows = gzip.decompress((TRACES / "own-fork.csv.gz").read_bytes()).decode().split("\n")
+    at = next(i for i, row in enumerate(rows) if ",m:entry_free_locked," in row)
+    cells = rows[at].split(",")
+    cells[10] = str(int(cells[10]) ^ 1)
+    rows[at] = ",".join(cells)
+    (tmp_path / "wrong.csv").write_text("\n".join(rows))
+    status, out, _ = run(capsys, "conform", str(tmp_path / "wrong.csv"))
+    assert status == 1 and f"wrong.csv:{at + 1}" in out
+
+
+def test_experiments_are_a_table(capsys, monkeypatch):
+    from swapmodel import __main__ as command
+    from swapmodel.experiments import EXPERIMENTS, SURVIVED
+
+    few = [row for row in EXPERIMENTS if row.scenario == "shmem-truncate" and not row.staged]
+    monkeypatch.setattr(command, "EXPERIMENTS", few)
+    monkeypatch.setattr(command, "compared", lambda: ((row, row.seen, "equal") for row in few))
+    status, out, _ = run(capsys, "experiments")
+    assert status == 0 and out.count("equal") == len(few) and "survived" in out
+    monkeypatch.setattr(command, "compared", lambda: ((row, SURVIVED, "DIFFERENT") for row in few))
+    assert run(capsys, "experiments")[0] == 1
+
+
 def test_list(capsys):
     status, out, _ = run(capsys, "list")
     assert status == 0
@@ -77,7 +117,7 @@ def test_unfinished_says_why(capsys):
         (["chek"], "invalid choice: 'chek'"),
         (["check"], "SCENARIO"),
         (["check", "thred"], "no scenario is named 'thred'; did you mean thread?"),
-        (["check", "thread", "--kernel", "v6.7"], "no kernel is named 'v6.7'; did you mean v6."),
+        (["check", "thread", "--kernel", "v6.77"], "no kernel is named 'v6.77'; did you mean v6."),
         (["check", "thread", "--fix", "rcu-in-shmen"], "did you mean rcu-in-shmem?"),
         (["check", "thread", "--fix", "nowhere.py"], "nowhere.py: can't be read: No such file"),
         (["check", "thread", "--processes", "0"], "'0' is not a whole number from 1 on"),
@@ -88,6 +128,11 @@ def test_unfinished_says_why(capsys):
         (["check", "thread", "--max-seconds", "nan"], "not a number of seconds"),
         (["check", "thread", "--json", "no/such/folder/out.json"], "can't be written"),
         (["check", "thread", "--preempt", "voluntary"], "invalid choice"),
+        (["check", "fault", "--pages", "2"], "only --preempt can be chosen"),
+        (["conform", "nowhere.csv"], "nowhere.csv"),
+        (["conform", "README.md"], "README.md"),
+        (["conform", "tests"], "tests"),
+        (["conform", "nowhere.csv", "--kernel", "v6.2"], "no kernel is named 'v6.2'"),
     ],
 )
 def test_bad_use(capsys, arguments, says):
