@@ -31,6 +31,34 @@ def test_the_readme_table_is_what_is_recorded():
             assert all_recorded()[cell_name(scenario, kernel, preempt, False)]["verdict"] == verdict
 
 
+def test_the_readme_session_runs_and_shows_what_it_says():
+    import swapmodel
+
+    [block] = [b for b in re.findall(r"^```python\n(.*?)\n```", README, re.M | re.S) if "machine = Machine(" in b]
+    names = {n: getattr(swapmodel, n) for n in swapmodel.__all__}
+    for line in block.split("\n"):
+        if "machine.swap_out(p, 0)" not in line:
+            exec(line, names)
+            continue
+        code, told = line.split("#")
+        changes = [(c.name, c.before, c.after) for c in eval(code, names).changes]
+        for name, before, after in re.findall(r"(\S+) (0x\w+|\d+|maps \w+) -> (0x\w+|\d+|swap\(0, \d+)", told):
+            assert any(n == name and b.startswith(before) and a.startswith(after) for n, b, a in changes), name
+        assert told.count("->") == 3
+
+
+def test_the_readme_counts_what_was_compared():
+    traces = (ROOT / "tests" / "traces" / "README.md").read_text()
+    rows = [
+        list(map(int, m))
+        for m in re.findall(r"^\| (?!all)[\w-]+ \| (\d+) \| (\d+) \| (\d+) \| (\d+) \| (\d+) \|$", traces, re.M)
+    ]
+    total = [sum(column) for column in zip(*rows, strict=True)]
+    assert len(rows) == 24 and f"| all | {' | '.join(map(str, total))} |" in traces
+    assert f"{total[0]:,} events" in README
+    assert total[0] == sum(total[1:])
+
+
 def test_the_layout_is_the_one_the_user_fixed():
     for name in ("notebooks", "swapmodel", "diagrams", "exercises", "tests", "pyproject.toml", "README.md", "LICENSE"):
         assert (ROOT / name).exists()

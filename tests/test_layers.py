@@ -12,6 +12,7 @@ MAY_IMPORT = {
     "names": set(),
     "progress": set(),
     "mm": {"machine"},
+    "entries": {"mm"},
     "program": {"machine", "liveness"},
     "lint": {"program"},
     "oracle": {"machine"},
@@ -21,9 +22,17 @@ MAY_IMPORT = {
     "kernel": {"machine", "mm", "program", "lint"},
     "versions": {"machine", "mm", "kernel"},
     "fixes": {"machine", "mm", "kernel", "program", "versions", "names"},
-    "scenarios": {"machine", "mm", "kernel", "oracle", "program"},
+    "sequential": {"machine", "program", "trace"},
+    "effect": {"machine", "trace"},
+    "world": {"machine", "mm", "kernel"},
+    "invariants": {"machine", "mm", "world"},
+    "session": {"effect", "invariants", "kernel", "machine", "mm", "names", "sequential", "versions", "world"},
+    "conform": {"kernel", "machine", "mm", "names", "program", "progress", "sequential", "session", "versions", "world"},
+    "life": {"invariants", "machine", "mm", "oracle", "session", "world"},
+    "scenarios": {"life", "machine", "mm", "kernel", "oracle", "program"},
+    "experiments": {"explore", "kernel", "machine", "mm", "scenarios", "versions"},
     "verdict": {"coverage", "explore", "fixes", "kernel", "names", "program", "scenarios", "trace", "versions", "views"},
-    "views": {"machine", "mm", "program", "trace", "verdict"},
+    "views": {"machine", "program", "trace", "verdict", "versions"},
 }
 
 
