@@ -13,14 +13,14 @@ from swapmodel.__main__ import main
 from swapmodel.conform import conform
 from swapmodel.conform.records import CALL_COLUMNS, CHANGE_COLUMNS
 from swapmodel.conform.report import Disagreement, Report
-from swapmodel.kernel import Kernel, kernel_functions
+from swapmodel.kernel import kernel_functions
 from swapmodel.names import BadUse, UnknownName
 from swapmodel.program import KernelError
-from swapmodel.versions import functions_of, v6_1
+from swapmodel.versions import KERNELS
 
 HERE = Path(__file__).parent / "traces"
 TRACES = sorted(HERE.glob("*.csv.gz"))
-V6_1 = Kernel("v6.1", "Debian 6.1.192", functions_of(v6_1))
+V6_1 = KERNELS["v6.1"]
 
 
 def lines_of(name):

@@ -46,7 +46,7 @@ KERNELS = {
         Kernel(
             "v6.1",
             "Debian's 6.1.192, on which the accounting was recorded",
-            functions_of(v6_1),
+            {**functions_of(v6_1), "free_swap_and_cache": v6_9.free_swap_and_cache},
             source="linux-source-6.1 6.1.192-2; it has 82b1c07a0af6, not 64cf264c8fef",
         ),
         Kernel(

@@ -1,9 +1,9 @@
 """v6.1 as Debian ships it (6.1.192-2, package linux-image-6.1.0-56): v6.8 with who pins the device changed back.
 
 In v6.8 callers pin (a series of May 2023); before, the functions that look at a device did it themselves, each for itself.
-Debian's 6.1 has the fix of CVE-2024-26960 (82b1c07a0af6) backported, but not 64cf264c8fef. What each function does to bytes and
-counters is the same as in v6.8: swapmodel.conform compares both kernels with events recorded on this one, and both agree with
-every event.
+Debian's 6.1 has the fixes of CVE-2024-26960 (82b1c07a0af6; v6.9's function is used) and of CVE-2024-26759 (13ddaf26be32), but
+not 64cf264c8fef. What each function does to bytes and counters is the same as in v6.8: swapmodel.conform compares both kernels
+with events recorded on this one, and both agree with every event.
 """
 
 from __future__ import annotations
@@ -29,9 +29,6 @@ from ..mm.swapops import (
     SWAP_HAS_CACHE,
     SWAP_MAP_BAD,
     SWP_WRITEOK,
-    TTRS_FULL,
-    TTRS_UNMAPPED,
-    non_swap_entry,
     plist_add,
     plist_node_empty,
     swap_count,
@@ -47,30 +44,8 @@ if TYPE_CHECKING:
     from ..mm.swapfile.avail import swap_active_head, swap_avail_head, swap_avail_lock
     from ..mm.swapfile.clusters import lock_cluster_or_swap_info, unlock_cluster_or_swap_info
     from ..mm.swapfile.counts import duplicated_byte, pinned_byte, swap_swapcount, swapcache_prepare
-    from ..mm.swapfile.entries import __swap_entry_free, nr_swap_pages, total_swap_pages
+    from ..mm.swapfile.entries import nr_swap_pages, total_swap_pages
     from ..mm.swapfile.lookup import get_swap_device, put_swap_device
-    from ..mm.swapfile.reclaim import __try_to_reclaim_swap, swap_page_trans_huge_swapped
-
-
-def free_swap_and_cache(entry):
-    """mm/swapfile.c, 6.1.192 with the backport of 82b1c07a0af6. The device is pinned over the whole function, where v6.8 only
-    looks at it. A slot that is free already is a warning."""
-    if non_swap_entry(entry):
-        return True
-    si = yield from get_swap_device(entry)
-    if not si:
-        return False
-    map = yield READ_ONCE(si.swap_map)
-    byte = yield READ_ONCE(map[swp_offset(entry)])
-    if not byte:
-        yield WARN("free_swap_and_cache: the slot is free already")
-    left = yield from __swap_entry_free(si, entry)
-    if left == SWAP_HAS_CACHE:
-        swapped = yield from swap_page_trans_huge_swapped(si, entry)
-        if not swapped:
-            yield from __try_to_reclaim_swap(si, swp_offset(entry), TTRS_UNMAPPED | TTRS_FULL)
-    yield from put_swap_device(si)
-    return True
 
 
 def __swap_duplicate(entry, usage):
