@@ -13,6 +13,7 @@ meanwhile. An operation that goes wrong raises Violation, and the computer is as
 from __future__ import annotations
 
 import contextlib
+import html
 import inspect
 import reprlib
 from collections.abc import Callable, Iterator, Mapping
@@ -34,9 +35,17 @@ class Process:
 
     def __init__(self, name: str, mm: Pointer, pages: int, machine: Machine):
         self.name, self.mm, self.pages, self.machine, self.alive = name, mm, pages, machine, True
+        self.born: Effect | None = None  # what fork() changed
 
     def __repr__(self) -> str:
         return self.name
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(f"{self.name}\n{self.born}" if self.born else self.name)
+
+    def _repr_html_(self) -> str:
+        born = self.born._repr_html_() if self.born else ""
+        return f"<p><b>{html.escape(self.name)}</b></p>{born}"
 
 
 class File:
@@ -113,7 +122,7 @@ class Machine:
             if error.value:
                 raise MemoryError(f"fork of {parent} returns {error.value}")
         child = self._process(mm, name)
-        child.born = error  # type: ignore[attr-defined]
+        child.born = error
         return child
 
     def exit(self, process: Process, cpu: int = 0) -> Effect:

@@ -62,6 +62,8 @@ def test_fork_shares_and_a_write_copies(machine):
     machine.swap_out(p, 0)
     child = machine.fork(p)
     assert names(child.born)["swap_map[16]"] == ("0x01", "0x02")
+    assert "process 2" in child._repr_html_() and "0x02" in child._repr_html_()  # a cell shows what fork() changed
+    assert p._repr_html_() == "<p><b>process 1</b></p>"
     machine.write(child, 0, "new")
     assert (machine.read(p, 0), machine.read(child, 0)) == ("old", "new")
     machine.check()
