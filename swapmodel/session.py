@@ -97,7 +97,7 @@ class Machine:
         ]
         self._writebacks = {f.writeback.word: f for f in self.world.folios}
         self._spawned = 0
-        self._whole, self._undo = False, dict[int, Any]()
+        self._undo: dict[int, Any] | None = None  # within an operation: what each word was before it
         if swapon:
             for number in range(len(self.devices)):
                 error = self.swapon(number).value
@@ -175,13 +175,8 @@ class Machine:
 
     def reclaim(self, cpu: int = 0) -> Effect:
         """kswapd comes by: every folio in the swap cache that nobody maps is freed, if it is clean."""
-        what, effect = "reclaim()", Effect("reclaim()", None, 0, self.world.memory, ())
-        self._cpu(cpu)
-        with self._all_or_nothing():
-            for folio in self.world.folios:
-                if self._cached(folio) and not self.value(folio.mapcount):
-                    effect = self._merge(what, effect, self._do(what, "reclaim_folio", folio, cpu=cpu))
-        return effect
+        idle = (f for f in self.world.folios if self._cached(f) and not self.value(f.mapcount))
+        return self._each("reclaim()", "reclaim_folio", idle, cpu)
 
     def split(self, process: Process, page: int, cpu: int = 0) -> Effect:
         """The folio that page belongs to is split, as when memory is short; not if nobody maps it (-EBUSY)."""
@@ -243,13 +238,8 @@ class Machine:
 
     def finish_io(self, cpu: int = 0) -> Effect:
         """The disk has written what it was given (only needed with `machine.io = False`)."""
-        what, effect = "finish_io()", Effect("finish_io()", None, 0, self.world.memory, ())
-        self._cpu(cpu)
-        with self._all_or_nothing():
-            for folio in self.world.folios:
-                if self.value(folio.writeback):
-                    effect = self._merge(what, effect, self._do(what, "end_swap_bio_write", folio, cpu=cpu))
-        return effect
+        written = (f for f in self.world.folios if self.value(f.writeback))
+        return self._each("finish_io()", "end_swap_bio_write", written, cpu)
 
     # ---- looking -----------------------------------------------------------------------------------------------------
 
@@ -283,8 +273,18 @@ class Machine:
                 effect = self._end_writeback(what, effect, cpu)
         return effect
 
+    def _each(self, what: str, function: str, folios: Iterator[Pointer], cpu: int) -> Effect:
+        """The function for one folio after the other, as one operation."""
+        self._cpu(cpu)
+        effect = Effect(what, None, 0, self.world.memory, ())
+        with self._all_or_nothing():
+            for folio in folios:
+                effect = self._merge(what, effect, self._do(what, function, folio, cpu=cpu))
+        return effect
+
     def _run(self, generator: Any, cpu: int) -> Any:
         value = self.sequential.run(generator, cpu)
+        assert self._undo is not None
         for word, old in self.sequential.cpus[cpu].before.items():
             self._undo.setdefault(word, old)
         return value
@@ -292,19 +292,18 @@ class Machine:
     @contextlib.contextmanager
     def _all_or_nothing(self) -> Iterator[None]:
         """Several kernel functions that are one operation: if one goes wrong, what those before it changed is put back."""
-        if self._whole:
+        if self._undo is not None:
             yield
             return
-        self._whole = True
+        undo = self._undo = {}
         try:
             yield
         except BaseException:
-            for word, old in self._undo.items():
+            for word, old in undo.items():
                 self.sequential.words[word] = old
             raise
         finally:
-            self._whole = False
-            self._undo.clear()
+            self._undo = None
 
     def _effect(self, what: str, value: Any, cpu: int) -> Effect:
         words, before = self.sequential.words, self.sequential.cpus[cpu].before
