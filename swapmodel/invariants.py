@@ -28,6 +28,7 @@ from .mm.swapops import (
     swp_type,
     xa_is_value,
     xa_slot,
+    xa_slots,
 )
 from .world import World
 
@@ -80,7 +81,7 @@ def references(world: World, space: Any, words: Words) -> Iterator[Violation]:
         held.update(pte.entry for pte in _elements(mm.pte, words) if isinstance(pte, SwapPte))
     shmem: Counter[int] = Counter()
     for info in world.infos:
-        slots = (words[a.word] for name, a in info.i_mapping._fields.items() if name.startswith("i_pages["))
+        slots = (words[slot.word] for slot in xa_slots(info.i_mapping))
         shmem.update(value.entry for value in slots if isinstance(value, RadixEntry))
     for type, si, map in devices(space, words):
         for offset, byte in enumerate(bytes_of(map, words)):
@@ -138,7 +139,7 @@ def folios(world: World, space: Any, words: Words) -> Iterator[Violation]:
         mapped.update(pte.folio._name for pte in _elements(mm.pte, words) if isinstance(pte, PagePte))
     in_file: Counter[str] = Counter()
     for info in world.infos:
-        slots = (words[a.word] for name, a in info.i_mapping._fields.items() if name.startswith("i_pages["))
+        slots = (words[slot.word] for slot in xa_slots(info.i_mapping))
         in_file.update(folio._name for folio in slots if folio and not xa_is_value(folio))
     for folio in world.folios:
         name, alive = folio._name, words[folio._object.life] > 0
@@ -216,7 +217,7 @@ def lists(world: World, space: Any, words: Words) -> Iterator[Violation]:
 def files(world: World, space: Any, words: Words) -> Iterator[Violation]:
     """info->swapped counts the file's swap entries, and a file that has some is on shmem_swaplist."""
     for info in world.infos:
-        slots = [words[a.word] for name, a in info.i_mapping._fields.items() if name.startswith("i_pages[")]
+        slots = [words[slot.word] for slot in xa_slots(info.i_mapping)]
         swapped = sum(isinstance(value, RadixEntry) for value in slots)
         if words[info.swapped.word] != swapped:
             yield Violation("accounting", f"{info.swapped} is {words[info.swapped.word]}, but {swapped} are", info.swapped)

@@ -6,12 +6,13 @@ Each thread ends by counting itself out; when the last one has, every invariant 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import oracle
 from .invariants import broken
 from .machine import BUG, NULL, Struct, Violation, atomic_add, read, word
-from .mm.swapops import SWP_WRITEOK, pte_present
+from .mm.swapops import SWP_WRITEOK, pte_present, xa_slots
 from .session import Device, Machine
 from .world import World
 
@@ -150,7 +151,7 @@ def life(
     memory.threads, memory.preempt = tuple(name for name, _, _ in threads), preempt
     at = memory.new(curtain, "curtain")
     constants = {**world.constants, **THREADS, "CURTAIN": at}
-    names = _Names({**constants, **memory.symbols})
+    names = SimpleNamespace(**constants, **memory.symbols)
     at_end = (*last, lambda words: next(broken(world, names, words), None))
     oracles = (*references(world, machine, threads), ended(at_end, at.done.word, len(threads)))
     return Life(machine, constants, list(threads), oracles)
@@ -164,12 +165,7 @@ def references(
     if not {"swapoff_thread", "swapoff_swapon_thread"} & called or "signal_thread" in called:
         return ()
     slots = [(mm.pte[i], mm.page_table_lock) for mm in world.mms for i in range(len(mm.pte))]
-    slots += [
-        (address, info.i_mapping.xa_lock)
-        for info in world.infos
-        for name, address in info.i_mapping._fields.items()
-        if name.startswith("i_pages[")
-    ]
+    slots += [(slot, info.i_mapping.xa_lock) for info in world.infos for slot in xa_slots(info.i_mapping)]
     found: list[oracle.Oracle] = []
     for type in range(len(machine.devices)):
         si = machine.value(machine.space.swap_info[type])
@@ -191,13 +187,6 @@ def ended(last: tuple[oracle.Oracle, ...], done: int, threads: int) -> oracle.Or
     return check
 
 
-class _Names:
-    """Constants and globals by name, as a linked kernel has them."""
-
-    def __init__(self, names: dict[str, Any]):
-        self.__dict__.update(names)
-
-
 def small(*devices: Device, cpus: int, processes: int = 1, pages: int = 1, files: int = 0, swapon: bool = True) -> Machine:
     """A computer small enough to explore."""
     return Machine(
@@ -215,11 +204,11 @@ def small(*devices: Device, cpus: int, processes: int = 1, pages: int = 1, files
     )
 
 
-def swapped_out(machine: Machine, keep: bool = False) -> Any:
-    """A process with one page, which is on the device; in the swap cache too if `keep`."""
+def swapped_out(machine: Machine) -> Any:
+    """A process with one page, which is on the device alone."""
     process = machine.spawn()
     machine.write(process, 0, "old")
-    machine.swap_out(process, 0, keep=keep)
+    machine.swap_out(process, 0)
     return process.mm
 
 

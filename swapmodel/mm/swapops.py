@@ -194,7 +194,12 @@ def xa_slot(mapping, index):
 
 def xa_size(mapping):
     """How many indices of `mapping` the scenario uses."""
-    return sum(name.startswith("i_pages[") for name in mapping._fields)
+    return len(xa_slots(mapping))
+
+
+def xa_slots(mapping):
+    """The addresses of all of them."""
+    return [address for name, address in mapping._fields.items() if name.startswith("i_pages[")]
 
 
 class SwapFile(NamedTuple):
