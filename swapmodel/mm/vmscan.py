@@ -92,8 +92,8 @@ def shrink_folio_add_to_swap(folio):
         possible = yield from can_split_folio(folio)
         if not possible:
             return False
-        mapped = yield READ_ONCE(folio.mapcount)
-        if nr_pages != SWAPFILE_CLUSTER or mapped < nr_pages:  # no PMD maps it
+        worth = yield from worth_splitting(folio, nr_pages)
+        if worth:
             err = yield from split_huge_page(folio)
             if err:
                 return False
@@ -108,6 +108,12 @@ def shrink_folio_add_to_swap(folio):
         return False
     added = yield from add_to_swap(folio)
     return added
+
+
+def worth_splitting(folio, nr_pages):
+    """The condition of shrink_folio_list() for a split before a large folio goes to swap: no PMD maps it."""
+    mapped = yield READ_ONCE(folio.mapcount)
+    return nr_pages != SWAPFILE_CLUSTER or mapped < nr_pages
 
 
 def shrink_folio_activate(folio):

@@ -7,7 +7,7 @@ from types import ModuleType
 
 from .. import mm
 from ..kernel import Kernel, Replacements
-from . import as_argued, mthp, mthp_v3, v5_2, v6_1, v6_7, v6_9, v6_10, v6_10_scan
+from . import as_argued, before_v6_6, mthp, mthp_v3, v5_2, v6_1, v6_7, v6_9, v6_10, v6_10_scan
 
 
 def functions_of(module: ModuleType) -> Replacements:
@@ -46,19 +46,19 @@ KERNELS = {
         Kernel(
             "v6.1",
             "Debian's 6.1.192, on which the accounting was recorded",
-            {**functions_of(v6_1), "free_swap_and_cache": v6_9.free_swap_and_cache},
+            {**functions_of(before_v6_6), **functions_of(v6_1), "free_swap_and_cache": v6_9.free_swap_and_cache},
             source="linux-source-6.1 6.1.192-2; it has 82b1c07a0af6, not 64cf264c8fef",
         ),
         Kernel(
             "v5.2",
             "before get_swap_device() and before swapoff waited for RCU",
-            {**functions_of(v6_7), **functions_of(v5_2)},
+            {**functions_of(before_v6_6), **functions_of(v6_7), **functions_of(v5_2)},
             source="eb085574a752 (v5.3) and 63d8620ecf93 (v5.14) came later",
         ),
         Kernel(
             "as-argued",
             "v6.8 as the thread reasoned: a page table lock that no grace period waits for",
-            {**functions_of(as_argued), **as_argued.SPINLOCK_IS_NO_READER},
+            {**functions_of(before_v6_6), **as_argued.SPINLOCK_IS_NO_READER},
             source="the seed thread, 4 March 2024; no such kernel exists",
         ),
     )

@@ -11,19 +11,6 @@ from ..machine import (
     spin_unlock_not_rcu,
 )
 
-
-def pte_offset_map(mm):
-    """mm/pgtable-generic.c before a349d72fd9ef (v6.6): no RCU read-side section of its own."""
-    return
-    yield
-
-
-def pte_unmap(mm):
-    """include/linux/pgtable.h before a349d72fd9ef: nothing to end."""
-    return
-    yield
-
-
 SPINLOCK_IS_NO_READER = {
     "spin_lock": spin_lock_not_rcu,
     "spin_trylock": spin_trylock_not_rcu,

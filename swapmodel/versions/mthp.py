@@ -10,21 +10,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..machine import BUG, READ_ONCE, raw_cpu_ptr, read, spin_lock, spin_unlock, write
-from ..mm.swapops import CLUSTER_FLAG_FREE, SWAP_HAS_CACHE, swap_count, swp_offset
+from ..mm.swapops import CLUSTER_FLAG_FREE, SWAP_HAS_CACHE, SWP_WRITEOK, swap_count, swp_offset
 
 if TYPE_CHECKING:
     from ..mm.config import SWAPFILE_CLUSTER
-    from ..mm.huge_memory import can_split_folio, split_huge_page
     from ..mm.swap_cgroup import mem_cgroup_uncharge_swap
     from ..mm.swap_slots import free_swap_slot
-    from ..mm.swap_state import add_to_swap
+    from ..mm.swapfile.allocate import drop_unusable_device
+    from ..mm.swapfile.avail import swap_avail_lock
     from ..mm.swapfile.clusters import alloc_cluster, lock_cluster_or_swap_info, unlock_cluster_or_swap_info
     from ..mm.swapfile.cursor import cluster_next_of_cpu
     from ..mm.swapfile.discard import swap_do_scheduled_discard
     from ..mm.swapfile.entries import __swap_entry_free_locked, swap_free_cluster
     from ..mm.swapfile.lookup import _swap_info_get
 
-    def worth_splitting(folio: object) -> object: ...
+    def cond_resched() -> object: ...
+    def slots_of_size(si: object, n_goal: int, size: int) -> object: ...
 
 
 # ---- no flag for the cluster of a PMD-size folio ---------------------------------------------------------------------
@@ -143,37 +144,22 @@ def leave_cluster_in_conflict(si, offset, order):
     return True
 
 
-# ---- reclaim ---------------------------------------------------------------------------------------------------------
-
-
-def shrink_folio_add_to_swap(folio):
-    """The part of shrink_folio_list() that puts an anonymous folio into the swap cache. A large one goes as it is, unless
-    worth_splitting(); one that gets no slots in one piece is split too. False: no swap."""
-    swapcache = yield read(folio.swapcache)
-    lazyfree = yield READ_ONCE(folio.lazyfree)
-    if swapcache or lazyfree:
-        return True
-    nr_pages = yield READ_ONCE(folio.nr_pages)
-    if nr_pages > 1:
-        possible = yield from can_split_folio(folio)
-        if not possible:
-            return False
-        worth = yield from worth_splitting(folio)
-        if worth:
-            err = yield from split_huge_page(folio)
-            if err:
-                return False
-    added = yield from add_to_swap(folio)
-    if added:
-        return True
-    nr_pages = yield READ_ONCE(folio.nr_pages)
-    if nr_pages == 1:
-        return False
-    err = yield from split_huge_page(folio)
-    if err:
-        return False
-    added = yield from add_to_swap(folio)
-    return added
+def slots_of_device(si, n_goal, size):
+    """The part of get_swap_pages() about one device. As v6.8, but for every size above 1 one device is asked only; then the
+    folio is split."""
+    yield spin_lock(si.lock)
+    highest = yield read(si.highest_bit)
+    flags = yield READ_ONCE(si.flags)
+    if not highest or not flags & SWP_WRITEOK:
+        yield from drop_unusable_device(si)
+        return False, ()
+    slots = yield from slots_of_size(si, n_goal, size)
+    yield spin_unlock(si.lock)
+    if slots or size > 1:
+        return True, slots
+    yield from cond_resched()
+    yield spin_lock(swap_avail_lock)
+    return False, ()
 
 
 def wait_for_discards(si):

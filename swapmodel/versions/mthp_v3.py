@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..machine import READ_ONCE, WARN, atomic_add, memset, read, spin_lock, spin_unlock, write
+from ..machine import READ_ONCE, WARN, memset, read, write
 from ..mm.swapops import (
     SWAP_HAS_CACHE,
     SWP_BLKDEV,
@@ -24,12 +24,12 @@ from ..mm.swapops import (
 )
 
 if TYPE_CHECKING:
-    from ..mm.config import SWAP_BATCH, SWAPFILE_CLUSTER
-    from ..mm.swapfile.allocate import drop_unusable_device, slots_of_devices
-    from ..mm.swapfile.avail import swap_avail_lock, swap_range_alloc
+    from ..mm.config import SWAPFILE_CLUSTER
+    from ..mm.swapfile.allocate import reserve_slots
+    from ..mm.swapfile.avail import swap_range_alloc
     from ..mm.swapfile.clusters import lock_cluster, unlock_cluster
     from ..mm.swapfile.counts import swap_swapcount
-    from ..mm.swapfile.entries import __swap_entry_free, nr_swap_pages
+    from ..mm.swapfile.entries import __swap_entry_free
     from ..mm.swapfile.lookup import _swap_info_get
     from ..mm.swapfile.reclaim import __try_to_reclaim_swap
     from ..mm.swapfile.scan import scan_swap_map_slots
@@ -183,42 +183,21 @@ def get_swap_pages(n_goal, entry_size):
     """mm/swapfile.c, v6.8 with the series, v3. As v6.8; of entries with more than one slot one is asked for at a time."""
     if n_goal > 1 and entry_size > 1:
         yield WARN("get_swap_pages: more than one large entry is wanted")
-    yield spin_lock(swap_avail_lock)
-    free = yield READ_ONCE(nr_swap_pages)
-    if free < entry_size:
-        yield spin_unlock(swap_avail_lock)
-        return ()
-    n_goal = min(n_goal, SWAP_BATCH, free // entry_size)
-    yield atomic_add(-n_goal * entry_size, nr_swap_pages)
-    slots = yield from slots_of_devices(n_goal, entry_size)
-    if len(slots) < n_goal:
-        yield atomic_add((n_goal - len(slots)) * entry_size, nr_swap_pages)
+    slots = yield from reserve_slots(n_goal, entry_size)
     return slots
 
 
-def slots_of_device(si, n_goal, size):
-    """The part of get_swap_pages() about one device. As v6.8, but every size above 1 asks one device only."""
-    yield spin_lock(si.lock)
-    highest = yield read(si.highest_bit)
-    flags = yield READ_ONCE(si.flags)
-    if not highest or not flags & SWP_WRITEOK:
-        yield from drop_unusable_device(si)
-        return False, ()
+def slots_of_size(si, n_goal, size):
+    """The part of get_swap_pages() that asks the device. Caller holds si->lock."""
     if size > 1:
         slots = yield from swap_alloc_large(si, size)
     else:
         slots = yield from scan_swap_map_slots(si, SWAP_HAS_CACHE, n_goal)
-    yield spin_unlock(si.lock)
-    if slots or size > 1:
-        return True, slots
-    yield from cond_resched()
-    yield spin_lock(swap_avail_lock)
-    return False, ()
+    return slots
 
 
-def worth_splitting(folio):
+def worth_splitting(folio, nr_pages):
     """The condition of shrink_folio_list(), v6.8 with the series, v3: a folio of PMD size that is not mapped as a whole is
     split right away, since some of its pages may be free already. Smaller ones are not, whoever maps them."""
-    nr_pages = yield READ_ONCE(folio.nr_pages)
     mapped = yield READ_ONCE(folio.mapcount)
     return nr_pages == SWAPFILE_CLUSTER and mapped < nr_pages

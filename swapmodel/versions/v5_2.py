@@ -24,15 +24,3 @@ def put_swap_device(si):
     """mm/swapfile.c, v5.2: nothing was pinned."""
     return
     yield
-
-
-def pte_offset_map(mm):
-    """mm/pgtable-generic.c before a349d72fd9ef (v6.6): no RCU read-side section of its own."""
-    return
-    yield
-
-
-def pte_unmap(mm):
-    """include/linux/pgtable.h before a349d72fd9ef: nothing to end."""
-    return
-    yield

@@ -188,15 +188,3 @@ def _enable_swap_info(si):
     active = yield read(swap_active_head)
     yield write(swap_active_head, plist_add(active, prio, si))
     yield from add_to_avail_list(si)
-
-
-def pte_offset_map(mm):
-    """mm/pgtable-generic.c before a349d72fd9ef (v6.6): no RCU read-side section of its own."""
-    return
-    yield
-
-
-def pte_unmap(mm):
-    """include/linux/pgtable.h before a349d72fd9ef: nothing to end."""
-    return
-    yield

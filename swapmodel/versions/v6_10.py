@@ -313,9 +313,8 @@ def pageout_ptes(mm, i, end, pte, pageout):
 # ---- reclaim ---------------------------------------------------------------------------------------------------------
 
 
-def worth_splitting(folio):
+def worth_splitting(folio, nr_pages):
     """The condition of shrink_folio_list(), v6.10 (5ed890ce5147): only a folio of which not all pages are mapped any more
     is split before it goes to swap. The kernel looks whether it waits for a deferred split."""
-    nr_pages = yield READ_ONCE(folio.nr_pages)
     mapped = yield READ_ONCE(folio.mapcount)
     return mapped < nr_pages

@@ -9,18 +9,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..machine import READ_ONCE, WARN, atomic_add, memset, read, spin_lock, spin_unlock, write
+from ..machine import READ_ONCE, WARN, memset, read, spin_lock, spin_unlock, write
 from ..mm.swapops import SWAP_HAS_CACHE, SWP_BLKDEV, SWP_SCANNING, SWP_WRITEOK, TTRS_ANYWAY, swp_entry
 
 if TYPE_CHECKING:
-    from ..mm.config import LATENCY_LIMIT, SWAP_BATCH, SWAP_SLOTS_CACHE_SIZE, SWAPFILE_CLUSTER
+    from ..mm.config import LATENCY_LIMIT, SWAP_SLOTS_CACHE_SIZE, SWAPFILE_CLUSTER
     from ..mm.swap_slots import use_swap_slot_cache
     from ..mm.swap_slots_alloc import take_cached_slot
-    from ..mm.swapfile.allocate import drop_unusable_device, slots_of_devices
-    from ..mm.swapfile.avail import swap_avail_lock, swap_range_alloc
+    from ..mm.swapfile.allocate import reserve_slots
+    from ..mm.swapfile.avail import swap_range_alloc
     from ..mm.swapfile.clusters import lock_cluster, unlock_cluster
     from ..mm.swapfile.cursor import set_cluster_next
-    from ..mm.swapfile.entries import nr_swap_pages
     from ..mm.swapfile.reclaim import vm_swap_full
     from ..mm.swapfile.scan import (
         SwapScan,
@@ -60,35 +59,14 @@ def refill_swap_slots_cache(cache):
 
 def get_swap_pages(n_goal, entry_order):
     """mm/swapfile.c, v6.10. Takes up to `n_goal` entries of 1 << `entry_order` slots, all of one device, and returns them."""
-    size = 1 << entry_order
-    yield spin_lock(swap_avail_lock)
-    free = yield READ_ONCE(nr_swap_pages)
-    if free < size:
-        yield spin_unlock(swap_avail_lock)
-        return ()
-    n_goal = min(n_goal, SWAP_BATCH, free // size)
-    yield atomic_add(-n_goal * size, nr_swap_pages)
-    slots = yield from slots_of_devices(n_goal, size)
-    if len(slots) < n_goal:
-        yield atomic_add((n_goal - len(slots)) * size, nr_swap_pages)
+    slots = yield from reserve_slots(n_goal, 1 << entry_order)
     return slots
 
 
-def slots_of_device(si, n_goal, size):
-    """The part of get_swap_pages() about one device. For a large entry one device is asked only; then its folio is split."""
-    yield spin_lock(si.lock)
-    highest = yield read(si.highest_bit)
-    flags = yield READ_ONCE(si.flags)
-    if not highest or not flags & SWP_WRITEOK:
-        yield from drop_unusable_device(si)
-        return False, ()
+def slots_of_size(si, n_goal, size):
+    """The part of get_swap_pages() that asks the device. Caller holds si->lock."""
     slots = yield from scan_swap_map_slots(si, SWAP_HAS_CACHE, n_goal, size.bit_length() - 1)
-    yield spin_unlock(si.lock)
-    if slots or size > 1:
-        return True, slots
-    yield from cond_resched()
-    yield spin_lock(swap_avail_lock)
-    return False, ()
+    return slots
 
 
 def scan_swap_map_slots(si, usage, nr, order=0):

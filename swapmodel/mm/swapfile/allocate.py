@@ -34,16 +34,22 @@ def get_swap_pages(n_goal, entry_size):
     bytes are SWAP_HAS_CACHE. What is wanted leaves nr_swap_pages before any slot is found; the shortfall goes back."""
     if n_goal > 1 and entry_size == SWAPFILE_CLUSTER:
         yield WARN("get_swap_pages: more than one cluster is wanted")
+    slots = yield from reserve_slots(n_goal, entry_size)
+    return slots
+
+
+def reserve_slots(n_goal, size):
+    """The body of get_swap_pages(), for entries of `size` slots."""
     yield spin_lock(swap_avail_lock)
     free = yield READ_ONCE(nr_swap_pages)
-    if free < entry_size:
+    if free < size:
         yield spin_unlock(swap_avail_lock)
         return ()
-    n_goal = min(n_goal, SWAP_BATCH, free // entry_size)
-    yield atomic_add(-n_goal * entry_size, nr_swap_pages)
-    slots = yield from slots_of_devices(n_goal, entry_size)
+    n_goal = min(n_goal, SWAP_BATCH, free // size)
+    yield atomic_add(-n_goal * size, nr_swap_pages)
+    slots = yield from slots_of_devices(n_goal, size)
     if len(slots) < n_goal:
-        yield atomic_add((n_goal - len(slots)) * entry_size, nr_swap_pages)
+        yield atomic_add((n_goal - len(slots)) * size, nr_swap_pages)
     return slots
 
 
