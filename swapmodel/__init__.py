@@ -14,7 +14,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .conform import conform
     from .entries import (
         KernelConfig,
         byte_meaning,
@@ -53,7 +52,6 @@ HOME = {
     "Verdict": "verdict",
     "byte_meaning": "entries",
     "check": "verdict",
-    "conform": "conform",
     "entry_meaning": "entries",
     "max_swapfiles": "entries",
     "pseudo_types": "entries",
@@ -81,7 +79,6 @@ __all__ = [
     "Verdict",
     "byte_meaning",
     "check",
-    "conform",
     "entry_meaning",
     "max_swapfiles",
     "pseudo_types",

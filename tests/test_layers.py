@@ -78,3 +78,10 @@ def test_files_stay_small():
     sizes = {path: path.read_text().count("\n") for _, path in modules()}
     assert sorted(sizes.values())[len(sizes) // 2] <= 130
     assert {p.name: n for p, n in sizes.items() if n > 400} == {}
+
+
+def test_no_exported_name_is_hidden_by_a_module():
+    """`from swapmodel import x` finds a module x first, once that has been imported."""
+    import swapmodel
+
+    assert set(swapmodel.__all__) & {name for name, _ in modules()} == set()
