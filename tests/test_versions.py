@@ -17,11 +17,10 @@ from swapmodel.mm import swapops
 from swapmodel.program import Program, System
 from swapmodel.scenarios import Setup, Thread, _oracles, lay_device, lay_process
 from swapmodel.session import Device, Machine
-from swapmodel.versions import as_argued, functions_of
 from tests.mutants import Mutant, Patch
 
 NEW = ("v6.10", "mthp-v3")
-AS_ARGUED = {**functions_of(as_argued), **as_argued.SPINLOCK_IS_NO_READER}
+AS_ARGUED = dict(KERNELS["as-argued"].replaces)
 
 
 def mutant(kernel, function, old, new):
