@@ -12,7 +12,7 @@ import textwrap
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from .kernel import base, kernel_functions
+from .kernel import base
 
 
 class Replace(NamedTuple):
@@ -61,7 +61,7 @@ def after(line: str, *new: str) -> Edit:
 def edited(name: str, *edits: Edit, of: Mapping[str, Callable[..., Any]] | None = None, title: str = "") -> Callable[..., Any]:
     """The kernel function `name`, of the replacements `of` or else of v6.8, with `edits` made one after the other. `title` names
     the patch in the file names that people see. ValueError if a line to change is not there exactly once."""
-    original = (of or {}).get(name) or kernel_functions()[name]
+    original = (of or {}).get(name) or base()[name]
     text = textwrap.dedent(inspect.getsource(original))
     for edit in edits:
         try:
@@ -75,6 +75,9 @@ def compiled(name: str, text: str, file: str) -> Callable[..., Any]:
     """The kernel function `name` that `text` defines, for whom `file` is where it stands."""
     linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)  # where inspect looks for it
     space = {**base(), "__name__": "patches"}
+    space.pop(name, None)  # so that the kernel's own is never mistaken for the text's
     exec(compile(text, file, "exec"), space)
+    if name not in space:
+        raise ValueError(f"{file}: its text defines no {name}()")
     function: Callable[..., Any] = space[name]
     return function

@@ -15,9 +15,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from . import machine, mm
-from .lint import lint, stores
+from .lint import is_operation, lint, stores, undefined
 from .machine import Global, Memory
-from .program import KernelError
+from .names import nearest
+from .program import KernelError, short_file
 
 Replacements = Mapping[str, Callable[..., Any]]
 
@@ -64,10 +65,12 @@ def link(
     space.update({name: space[target] for name, target in preempt.items()})
     space.update(parameters or {})
     space.update(replaced)
+    known = {**kernel_functions(), **kernel.replaces} if fix else {}
     for name, function in replaced.items():
-        if not getattr(function, "is_operation", False):
-            original = {**kernel_functions(), **kernel.replaces}.get(name) if fix and name in fix else None
-            _check(name, function, space, original)
+        if not is_operation(function):
+            _check(name, function, space, known.get(name) if fix and name in fix else None)
+    if fix:
+        _check_names(fix, known, space)
     space.update(memory.symbols)
     for name, value in list(space.items()):
         if isinstance(value, types.FunctionType) and not getattr(value, "is_operation", False):
@@ -81,19 +84,50 @@ def _rebuild(function: types.FunctionType, space: dict[str, Any]) -> types.Funct
     return again
 
 
-def _check(name: str, function: Callable[..., Any], space: dict[str, Any], original: Callable[..., Any] | None) -> None:
+def _check(name: str, function: Any, space: dict[str, Any], original: Callable[..., Any] | None) -> None:
     """A fix takes the arguments of what it replaces; a version may call its own functions as it likes."""
-    if not inspect.isgeneratorfunction(function):
-        raise KernelError(f"{name}() has no yield: a kernel function yields its operations and calls others with `yield from`")
+    if not isinstance(function, types.FunctionType):
+        raise KernelError(f"{name}: a fix is made of functions, and {function!r} is none")
+    code = function.__code__
+    place = f"{short_file(code.co_filename)}:{code.co_firstlineno}: {name}()"
+    if code.co_flags & (inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR):
+        raise KernelError(f"{place} is `async`: a kernel function is a plain `def` with `yield`")
+    if not inspect.isgeneratorfunction(function) and name in kernel_functions():
+        raise KernelError(f"{place} has no yield: a kernel function yields its operations and calls others with `yield from`")
     if original is not None:
-        mine, theirs = _arity(function), _arity(original)
-        if mine != theirs:
-            raise KernelError(f"{name}() takes {mine} arguments, but the kernel calls it with {theirs}")
+        _takes_the_same(place, function, original)
     lint(function, space)
 
 
+def _check_names(fix: Replacements, known: Mapping[str, Any], space: dict[str, Any]) -> None:
+    """A fix replaces at least one kernel function, and uses no name that there is not."""
+    if not set(fix) & set(known):
+        guess = next((f"; did you mean {n}()?" for name in fix if (n := nearest(name, known))), "")
+        raise KernelError(f"the fix defines {', '.join(f'{n}()' for n in fix)}, which names no kernel function{guess}")
+    for name, function in fix.items():
+        for line, unknown in [] if is_operation(function) else undefined(function, space):
+            place = f"{short_file(function.__code__.co_filename)}:{line}: {name}()"
+            guess = nearest(unknown, space)
+            hint = f"did you mean {guess}?" if guess else "hand a helper function over with the fix, write a constant inside"
+            raise KernelError(f"{place}: name {unknown!r} is not defined in the kernel: {hint}")
+
+
+def _takes_the_same(place: str, function: Callable[..., Any], original: Callable[..., Any]) -> None:
+    mine, theirs = inspect.signature(function), inspect.signature(original)
+    needed = [p for p in theirs.parameters.values() if p.default is p.empty]
+    for count in range(len(needed), len(theirs.parameters) + 1):
+        try:
+            mine.bind(*range(count))
+        except TypeError:
+            names = ", ".join(str(p) for p in theirs.parameters.values())
+            told = f"takes {_arity(function)} arguments, but the kernel calls it with {count}"
+            raise KernelError(f"{place} {told}: write `def {original.__name__}({names}):`") from None
+
+
 def _arity(function: Callable[..., Any]) -> int:
-    return len([p for p in inspect.signature(function).parameters.values() if p.default is p.empty])
+    """The arguments that a caller must give by their place."""
+    parameters = inspect.signature(function).parameters.values()
+    return len([p for p in parameters if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)])
 
 
 WAITS = {"start_poll_synchronize_rcu", "percpu_ref_kill"}  # operations that begin a grace period
@@ -121,7 +155,7 @@ def tell_owners(memory: Memory, space: types.SimpleNamespace, functions: list[st
     """Marks the words that only one thread names or writes, and who waits for whose RCU sections. A fix that reaches words
     in a way that can't be seen leaves everything unmarked."""
     stored: dict[str, set[str]] = {}
-    replaced = {name: f for name, f in fix.items() if not getattr(f, "is_operation", False)}
+    replaced = {name: f for name, f in fix.items() if not is_operation(f)}
     all_names = set().union(*(names_in(f.__code__) for f in replaced.values()))
     for name, function in replaced.items():
         hidden = function.__closure__ or any(map(callable, function.__defaults__ or ()))  # functions that no name leads to

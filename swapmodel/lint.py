@@ -6,6 +6,8 @@ Each rule stands for a mistake that silently merged different states, or silentl
 from __future__ import annotations
 
 import ast
+import builtins
+import dis
 import inspect
 import textwrap
 import types
@@ -15,6 +17,7 @@ from typing import Any
 from .program import KernelError, short_file
 
 PLAIN = (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Expr, ast.Return)
+OUTSIDE = {"input", "open", "exit", "quit", "breakpoint", "help", "compile", "__import__"}  # they wait, leave, or reach out
 UNCHANGING = (int, str, bytes, bool, float, tuple, frozenset, type(None), types.FunctionType, types.ModuleType)
 
 
@@ -30,24 +33,47 @@ def lint(function: Callable[..., Any], space: dict[str, Any]) -> None:
 def _problems(function: Callable[..., Any], space: dict[str, Any]) -> Iterator[tuple[int, str]]:
     code = function.__code__
     first = code.co_firstlineno
+    if hasattr(function, "__wrapped__"):
+        yield first, "a decorator stands between it and the machine: define it without"
     for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=False):
-        if not isinstance(cell.cell_contents, UNCHANGING):
+        try:
+            changes = not isinstance(cell.cell_contents, UNCHANGING)
+        except ValueError:  # nothing is bound to it yet
+            changes = True
+        if changes:
             yield first, f"it closes over {name}, which can change: pass it as an argument"
     defaults = (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values())
     if any(isinstance(d, (list, dict, set)) for d in defaults):
         yield first, "a default argument can change: use a tuple"
     try:
         source = textwrap.dedent(inspect.getsource(function))
-    except (OSError, TypeError):
+    except (OSError, TypeError, SyntaxError, IndexError):
         yield first, "its source can't be found: define it in a file or a notebook cell"
         return
-    tree = ast.parse(source).body[0]
+    try:
+        tree = ast.parse(source).body[0]
+    except (SyntaxError, IndexError, RecursionError, MemoryError):  # of a lambda, which has no lines of its own
+        tree = ast.Pass()
     if not isinstance(tree, ast.FunctionDef):
         yield first, "a kernel function is a plain `def` with `yield`"
         return
     for statement in _statements(tree):
         for why in _statement(statement, space):
             yield first + statement.lineno - tree_line(tree), why
+
+
+def undefined(function: Callable[..., Any], space: dict[str, Any]) -> Iterator[tuple[int, str]]:
+    """The names that `function` uses and that neither the kernel, in `space`, nor Python has; each with its line."""
+    pending = [function.__code__]
+    while pending:
+        code = pending.pop()
+        line = code.co_firstlineno
+        pending += [c for c in code.co_consts if isinstance(c, types.CodeType)]
+        for instruction in dis.get_instructions(code):
+            line = instruction.positions.lineno or line if instruction.positions else line
+            name = instruction.argval
+            if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME") and name not in space and not hasattr(builtins, name):
+                yield line, name
 
 
 def tree_line(tree: ast.FunctionDef) -> int:
@@ -85,6 +111,10 @@ def _statement(statement: ast.stmt, space: dict[str, Any]) -> Iterator[str]:
         yield f"{statement.name} is defined inside: define it beside the function"
     if isinstance(statement, (ast.Global, ast.Nonlocal)):
         yield "it changes a Python variable behind the machine's back: shared memory is words"
+    if isinstance(statement, (ast.Import, ast.ImportFrom)):
+        yield "kernel code imports nothing: every name of the kernel is there already"
+    if isinstance(statement, ast.Raise):
+        yield "kernel code raises nothing: what must not happen is `yield BUG(...)`"
     if isinstance(statement, ast.For) and not _is_range(statement.iter):
         yield "`for` runs only over range(): other iterators have a position that can't be compared"
     nodes = _own(statement)
@@ -105,11 +135,31 @@ def _call(node: ast.AST, yields: list[Any], space: dict[str, Any]) -> Iterator[s
         return
     name = node.func.id
     called = space.get(name)
+    if name in OUTSIDE and name not in space:
+        yield f"kernel code does not call {name}(): only operations, kernel functions and plain helpers"
     inside = next((y for y in yields if y.value is node), None)
     if inspect.isgeneratorfunction(called) and not isinstance(inside, ast.YieldFrom):
         yield f"{name}() is a kernel function: write `yield from {name}(...)`, or nothing happens"
-    if getattr(called, "is_operation", False) and not isinstance(inside, ast.Yield):
+    if is_operation(called) and not isinstance(inside, ast.Yield):
         yield f"{name}() is an operation: write `yield {name}(...)`, or nothing happens"
+    elif is_operation(called):
+        yield from _arguments(name, called, node)
+
+
+def _arguments(name: str, operation: Any, call: ast.Call) -> Iterator[str]:
+    """An operation is only made where it is called, and taken later: then nobody would know who gave it too few arguments."""
+    if call.keywords or any(isinstance(a, ast.Starred) for a in call.args):
+        return
+    _, *parameters = inspect.signature(operation().effect).parameters.values()  # without the cpu
+    needed = [p.name for p in parameters if p.default is p.empty and p.kind is not p.VAR_POSITIONAL]
+    any_number = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+    if len(call.args) < len(needed) or (len(call.args) > len(parameters) and not any_number):
+        yield f"{name}() takes ({', '.join(p.name for p in parameters)}), not {len(call.args)} arguments"
+
+
+def is_operation(value: Any) -> bool:
+    """Is it the constructor of an operation? Anything may be asked: an address answers to every name with another address."""
+    return isinstance(value, types.FunctionType) and hasattr(value, "is_operation")
 
 
 def _is_range(node: ast.expr) -> bool:

@@ -25,6 +25,10 @@ OWN_FILES = ("mm/", "versions/", "machine/")
 class KernelError(Exception):
     """A kernel function (most often a reader's fix) is not one the machine can run. The message says where and why."""
 
+    def _render_traceback_(self) -> list[str]:
+        """IPython's hook: in a notebook the message alone, without the explorer's own frames."""
+        return [f"KernelError: {self}"]
+
 
 class Frame(NamedTuple):
     """One level of the kernel's call stack, as people see it."""
@@ -116,7 +120,7 @@ class Program:
         if step is None:
             places = self._places[stack] = self._places.get(stack, 0) + 1
             if places > STATES_OF_A_PLACE and not stack[-1].file.startswith(OWN_FILES):
-                raise KernelError(f"{at(stack)} comes by here with ever new values of its locals: a loop without end?")
+                raise KernelError(f"{at(stack)} comes by here with ever new values of its locals: a loop without end? Bound it")
             if len(self.steps) > STEPS_OF_A_THREAD:
                 raise KernelError(f"{self.name} has more than {STEPS_OF_A_THREAD} local states: too large a scenario")
             step = self._known[key] = Step(len(self.steps), operation, stack, came, generator)
@@ -138,8 +142,8 @@ class Watch:
         sys.settrace(self._before)
 
     def _call(self, frame: FrameType, event: str, argument: Any) -> Any:
-        if not frame.f_code.co_flags & 0x20:  # generators only
-            return None
+        if not frame.f_code.co_flags & 0x20:  # a plain helper: a reader's may go round for ever too
+            return None if short_file(frame.f_code.co_filename).startswith(OWN_FILES) else self._helper
         if frame.f_lasti > 0 and frame.f_lineno != frame.f_code.co_firstlineno:
             self._last[frame] = frame.f_lineno  # it goes on behind the yield of this line
         return self._line
@@ -148,11 +152,22 @@ class Watch:
         if event == "line":
             self._arcs.add((frame.f_code, self._last.get(frame, 0), frame.f_lineno))
             self._last[frame] = frame.f_lineno
-            self._left -= 1
-            if not self._left:
-                name, file = frame.f_code.co_name, short_file(frame.f_code.co_filename)
-                raise KernelError(f"{file}:{frame.f_lineno}: {name}() runs on without yielding a step: a loop without end?")
+            self._spend(frame)
         return self._line
+
+    def _helper(self, frame: FrameType, event: str, argument: Any) -> Any:
+        if event == "line":
+            self._spend(frame)
+        return self._helper
+
+    def _spend(self, frame: FrameType) -> None:
+        self._left -= 1
+        if not self._left:
+            name, file = frame.f_code.co_name, short_file(frame.f_code.co_filename)
+            why = (
+                "runs on without yielding a step: a loop without end? Yield what it waits for, and leave it when that has come"
+            )
+            raise KernelError(f"{file}:{frame.f_lineno}: {name}() {why}")
 
 
 class Level(NamedTuple):
@@ -255,7 +270,9 @@ class System:
         programs: list[Program],
         oracles: tuple[Callable[[tuple[Any, ...]], Violation | None], ...] = (),
         kernel: Any = None,
+        at_end: tuple[Callable[[tuple[Any, ...]], Violation | None], ...] = (),
     ):
         self.kernel = kernel  # the linked functions
         self.memory, self.programs, self.oracles = memory, programs, oracles
+        self.at_end = at_end  # oracles that are asked once every thread has returned
         self.words = tuple(memory.words)

@@ -2,11 +2,12 @@
 
 import linecache
 import re
+import sys
 
 import pytest
 
 from swapmodel.kernel import base
-from swapmodel.lint import lint, stores
+from swapmodel.lint import lint, stores, undefined
 from swapmodel.program import KernelError
 
 WRONG = {
@@ -24,6 +25,12 @@ WRONG = {
     "try": ("try:\n        yield read(p)\n    finally:\n        pass", "no try and no with"),
     "with": ("with p:\n        yield read(p)", "no try and no with"),
     "nested function": ("def g():\n        pass\n    yield read(p)", "g is defined inside"),
+    "too few arguments": ("yield spin_lock()", "spin_lock() takes (lock), not 0 arguments"),
+    "too many arguments": ("yield READ_ONCE(p, 1)", "READ_ONCE() takes (p), not 2 arguments"),
+    "import": ("import time\n    yield read(p)", "imports nothing"),
+    "raise": ("raise SystemExit\n    yield read(p)", "yield BUG(...)"),
+    "asks the user": ("x = input()\n    yield read(p)", "does not call input()"),
+    "leaves Python": ("exit()\n    yield read(p)", "does not call exit()"),
     "global": ("global x\n    x = yield read(p)", "behind the machine's back"),
 }
 
@@ -33,6 +40,8 @@ FINE = {
     "test": "if (yield READ_ONCE(p)) == 3:\n        return\n    while not (yield READ_ONCE(p)):\n        pass",
     "range": "for i in range(3):\n        yield READ_ONCE(p[i])",
     "bare yield behind return": "return\n    yield",
+    "any number of arguments": "yield BUG('nothing is left')",
+    "starred": "q = (p,)\n    yield READ_ONCE(*q)",
     "helper": "x = swp_offset(p)\n    yield READ_ONCE(p[x])",
 }
 
@@ -107,3 +116,11 @@ def test_without_source():
 )
 def test_stores(body, found):
     assert stores(function(body)) == found
+
+
+def test_undefined_names_have_their_line():
+    text = function(
+        "x = yield READ_ONCE(p)\n    y = [nowhere for _ in range(2)]\n    return swp_offset(x) + elsewhere + len(y)"
+    )
+    assert list(undefined(text, base())) == [(4, "elsewhere"), (3, "nowhere")] or sys.version_info >= (3, 12)
+    assert {name for _, name in undefined(text, base())} == {"elsewhere", "nowhere"}
