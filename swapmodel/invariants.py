@@ -42,6 +42,12 @@ def broken(world: World, space: Any, words: Words) -> Iterator[Violation]:
         yield from invariant(world, space, words)
 
 
+def at_rest(world: World, space: Any) -> Callable[[Words], Violation | None]:
+    """All of them as one oracle, to be asked once every thread of a scenario has returned: references that nobody holds,
+    slots that nobody can free, locks that nobody will release."""
+    return lambda words: next(broken(world, space, words), None)
+
+
 def devices(space: Any, words: Words) -> Iterator[tuple[int, Pointer, Pointer]]:
     """(type, swap_info_struct, swap_map) of each device in use."""
     for type in range(len(space.swap_info)):
@@ -65,10 +71,11 @@ def inuse_pages(world: World, space: Any, words: Words) -> Iterator[Violation]:
 
 
 def nr_swap_pages(world: World, space: Any, words: Words) -> Iterator[Violation]:
-    """nr_swap_pages is what the devices that allocate have left; total_swap_pages what they have."""
-    active = [si for _, si, _ in devices(space, words) if words[si.flags.word] & SWP_WRITEOK]
-    total = sum(words[si.pages.word] for si in active)
-    free = total - sum(words[si.inuse_pages.word] for si in active)
+    """total_swap_pages is what the devices that allocate have; nr_swap_pages that, less what is in use, also on a device that
+    swapoff has begun with: it takes all pages off at once, and each that is freed adds one."""
+    used = [si for _, si, _ in devices(space, words)]
+    total = sum(words[si.pages.word] for si in used if words[si.flags.word] & SWP_WRITEOK)
+    free = total - sum(words[si.inuse_pages.word] for si in used)
     for address, expected in ((space.nr_swap_pages, free), (space.total_swap_pages, total)):
         if words[address.word] != expected:
             yield Violation("accounting", f"{address} is {words[address.word]}, but should be {expected}", address)
@@ -101,7 +108,7 @@ def _counted(si: Pointer, offset: int, byte: int, space: Any, words: Words) -> t
     if count == SWAP_MAP_SHMEM:
         return 0, 1
     total, weight, more = count & ~COUNT_CONTINUED, SWAP_MAP_MAX + 1, count & COUNT_CONTINUED
-    pages = words[si.continuation[offset // space.PAGE_SIZE].word]
+    pages = words[si.continuation[offset // space.PAGE_SIZE].word] if si.continuation else ()
     for page in pages:
         if not more:
             break
@@ -113,12 +120,12 @@ def _counted(si: Pointer, offset: int, byte: int, space: Any, words: Words) -> t
 def swap_cache(world: World, space: Any, words: Words) -> Iterator[Violation]:
     """A folio is in the cache at an index exactly if it says so itself; then, and while a slot waits in a slot cache, the byte
     has SWAP_HAS_CACHE."""
-    waiting = {e for cache in space.swp_slots for a in (cache.slots, cache.slots_ret) for e in words[a.word]}
+    waiting = {e for cache in space.swp_slots if cache for a in (cache.slots, cache.slots_ret) for e in words[a.word]}
     for type, _, map in devices(space, words):
         spaces = words[space.swapper_spaces[type].word]
         for offset, byte in enumerate(bytes_of(map, words)):
             slot = xa_slot(spaces[offset >> space.SWAP_ADDRESS_SPACE_SHIFT], offset)
-            found = words[slot.word]
+            found = words[slot.word] if slot.word >= 0 else NULL  # a scenario lays out only the slots it needs
             cached = found is not NULL and not xa_is_value(found)
             has_cache = bool(byte & SWAP_HAS_CACHE) and byte != SWAP_MAP_BAD
             if cached and not _is_cached_as(found, swp_entry(type, offset), words):
@@ -214,6 +221,18 @@ def lists(world: World, space: Any, words: Words) -> Iterator[Violation]:
             yield Violation("accounting", f"{mm} has a swap PTE, but is not on the mmlist", mm.mmlist)
 
 
+def processes(world: World, space: Any, words: Words) -> Iterator[Violation]:
+    """An mm has one user, its process; or none: then it is empty, and not on the mmlist, where swapoff would find it freed."""
+    for mm in world.mms:
+        users, listed = words[mm.mm_users.word], words[mm.mmlist.word]
+        if users not in (0, 1):
+            yield Violation("reference count", f"{mm.mm_users} is {users}, but one process uses it", mm.mm_users)
+        if not users and listed:
+            yield Violation("accounting", f"{mm} is gone, but still on the mmlist", mm.mmlist)
+        if not users and any(isinstance(pte, SwapPte | PagePte) for pte in _elements(mm.pte, words)):
+            yield Violation("accounting", f"{mm} is gone, but its page table is not empty", mm.pte[0])
+
+
 def files(world: World, space: Any, words: Words) -> Iterator[Violation]:
     """info->swapped counts the file's swap entries, and a file that has some is on shmem_swaplist."""
     for info in world.infos:
@@ -247,6 +266,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     folios,
     clusters,
     lists,
+    processes,
     files,
     nothing_held,
 )

@@ -43,6 +43,18 @@ def inuse_pages(si: Pointer, map: Pointer, bad: int = 0x3F) -> Oracle:
     return check
 
 
+def mm_users(mm: Pointer, users: int) -> Oracle:
+    """To be asked at the end: whoever took a reference to the address space has dropped it; the process holds `users`."""
+    word = mm.mm_users.word
+
+    def check(memory: tuple[Any, ...]) -> Violation | None:
+        if memory[word] == users:
+            return None
+        return Violation("reference count", f"{mm.mm_users} is {memory[word]} at the end, but {users} are held", mm.mm_users)
+
+    return check
+
+
 def no_entry_left(si: Pointer, references: Sequence[tuple[Address, Address]]) -> Oracle:
     """Once swapoff has taken swap_map away, nothing refers to the device: `references` are (slot, its lock) pairs. While the
     lock is held its holder may be on the way between dropping the count and clearing the slot."""

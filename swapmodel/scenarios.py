@@ -6,10 +6,12 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from . import oracle
+from .invariants import at_rest
 from .kernel import Kernel, Replacements, declared_globals, link, tell_owners
 from .machine import NULL, Memory, Pointer
 from .mm import structs, swapops
 from .program import Program, System
+from .world import World
 
 PROCESSES, PAGES = 8, 512  # what --processes and --pages accept
 SLOTS_CACHE_SIZE = 1  # of the model: a second free overflows the cache, so both branches are reached
@@ -34,12 +36,15 @@ class Thread(NamedTuple):
 
 
 class Setup(NamedTuple):
-    """A scenario laid out in memory."""
+    """A scenario laid out in memory. `at_end` is asked once every thread has returned; so are the invariants of the accounting,
+    of the processes, files and folios of `world`."""
 
     memory: Memory
     constants: dict[str, Any]
     threads: list[Thread]
     oracles: tuple[oracle.Oracle, ...]
+    at_end: tuple[oracle.Oracle, ...] = ()
+    world: World | None = None
 
 
 class Scenario(NamedTuple):
@@ -74,7 +79,8 @@ class Scenario(NamedTuple):
         space = link(setup.memory, kernel, fix, setup.constants)
         tell_owners(setup.memory, space, [t.function for t in setup.threads], {**kernel.replaces, **(fix or {})})
         programs = [Program(t.name, _starter(space, t)) for t in setup.threads]
-        return System(setup.memory, programs, setup.oracles, space)
+        rest = (at_rest(setup.world, space),) if setup.world else ()
+        return System(setup.memory, programs, setup.oracles, space, (*setup.at_end, *rest))
 
 
 def _starter(space: Any, thread: Thread) -> Callable[[], Any]:
@@ -89,6 +95,11 @@ class Device(NamedTuple):
     map: Pointer
     first: int  # offset of the first slot in use
     constants: dict[str, Any]
+    folios: tuple[Pointer, ...] = ()  # in the swap cache, and the places for others
+
+    def world(self, memory: Memory, mms: tuple[Pointer, ...] = (), infos: tuple[Pointer, ...] = ()) -> World:
+        """Who can refer to the device, as the invariants want it."""
+        return World(memory, self.constants, (), mms, infos, self.folios)
 
 
 def lay_device(memory: Memory, parameters: Parameters, references: list[int], *, huge: bool) -> Device:
@@ -116,7 +127,7 @@ def lay_device(memory: Memory, parameters: Parameters, references: list[int], *,
     guard: Callable[[int], Any] = (lambda i: clusters[i // cluster].lock) if ssd else (lambda i: si.lock)
     map = memory.array("swap_map", bytes_, guard=guard, show=swapops.show_byte)
     memory.set(si.swap_map, map)
-    lay_swap_cache(memory, first, pages, slots, huge)
+    cached = lay_swap_cache(memory, first, pages, slots, huge)
     memory.set(si.swap_file, swapops.SwapFile("swap", slots, disk=NULL))  # a page that must be read from it is an error
     memory.embed(si, "continuation", NULL)  # and so is a count that needs continuation pages
     for member in ("swap_extent_root", "bdev", *(["percpu_cluster", "cluster_next_cpu"] if ssd else [])):
@@ -132,7 +143,7 @@ def lay_device(memory: Memory, parameters: Parameters, references: list[int], *,
     for folio in folios:
         memory.set(folio.refcount, 0)
     constants = {"SWAPFILE_CLUSTER": cluster, "SWAP_INFOS": (si,), "FOLIOS": folios}
-    return Device(si, map, first, {**constants, **lay_slot_cache(memory, parameters, spares)})
+    return Device(si, map, first, {**constants, **lay_slot_cache(memory, parameters, spares)}, (*cached, *folios))
 
 
 def lay_clusters(memory: Memory, bytes_: list[int], cluster: int, huge: bool) -> Pointer:
@@ -143,8 +154,9 @@ def lay_clusters(memory: Memory, bytes_: list[int], cluster: int, huge: bool) ->
     return memory.structs(structs.swap_cluster_info, "cluster_info", values)
 
 
-def lay_swap_cache(memory: Memory, first: int, pages: int, slots: int, huge: bool) -> None:
+def lay_swap_cache(memory: Memory, first: int, pages: int, slots: int, huge: bool) -> list[Pointer]:
     """The address space of the device's first 64 MiB, and in it one folio of all pages, or one of each."""
+    folios = []
     space = memory.structs(structs.address_space(first, slots - first), "swapper_space", [{}])
     memory.set(memory.symbols["swapper_spaces"][0], space)
     size = pages if huge else 1
@@ -160,6 +172,8 @@ def lay_swap_cache(memory: Memory, first: int, pages: int, slots: int, huge: boo
         )
         for offset in range(first + i, first + i + size):
             memory.set(swapops.xa_slot(space[0], offset), folio)
+        folios.append(folio)
+    return folios
 
 
 def lay_slot_cache(memory: Memory, parameters: Parameters, spares: tuple[int, ...]) -> dict[str, Any]:
@@ -210,6 +224,8 @@ def lay_anonymous(parameters: Parameters, function: str, *, huge: bool, others: 
         {**device.constants, "MMLIST": tuple(mms)},
         [*threads, Thread("swapoff", "swapoff", (0,))],
         _oracles(device, references_left),
+        tuple(oracle.mm_users(mm, int(call != "do_exit")) for call, mm in zip(calls, mms, strict=True)),
+        device.world(memory, tuple(mms)),
     )
 
 
@@ -231,6 +247,7 @@ def lay_shmem(parameters: Parameters) -> Setup:
         {**device.constants, "SHMEM_SWAPLIST": (info,)},
         [Thread("truncate", "shmem_undo_range", (info,)), Thread("swapoff", "swapoff", (0,))],
         _oracles(device, slots),
+        world=device.world(memory, infos=(info,)),
     )
 
 

@@ -49,9 +49,10 @@ class Source(NamedTuple):
     preempt: str = "full"
     own: bool = False  # tell the memory which thread names and writes what
     oracle: bool = False  # flag and turn must not both be 2
+    end: bool = False  # nor may certain values be left when all have returned
 
     def __repr__(self) -> str:
-        return f"threads={self.threads} preempt={self.preempt} own={self.own} oracle={self.oracle}\n{self.text}"
+        return f"threads={self.threads} preempt={self.preempt} own={self.own} oracle={self.oracle} end={self.end}\n{self.text}"
 
     def build(self) -> Built:
         stored = self._stores() if self.own else {}
@@ -93,7 +94,9 @@ class Source(NamedTuple):
         syscall = getattr(machine, f"syscall_{self.preempt}")
         starts = [lambda f=f: syscall(f, t, o) for f in functions]
         oracles = (_not_both(t.flag.word, t.turn.word),) if self.oracle else ()
-        return Built(System(memory, [Program(f.__name__, s) for f, s in zip(functions, starts, strict=True)], oracles), starts)
+        at_end = (_left(tuple(a.word for a in (t.flag, t.turn, t.peek, t.data, o.inner))),) if self.end else ()
+        programs = [Program(f.__name__, s) for f, s in zip(functions, starts, strict=True)]
+        return Built(System(memory, programs, oracles, at_end=at_end), starts)
 
     def _space(self) -> types.SimpleNamespace:
         space = {name: getattr(machine, name) for name in machine.__all__}
@@ -117,6 +120,14 @@ class Source(NamedTuple):
 def _not_both(flag: int, turn: int) -> Any:
     def check(words: Any) -> Violation | None:
         return Violation("oracle", "flag and turn are both 2") if words[flag] == words[turn] == 2 else None
+
+    return check
+
+
+def _left(words_: tuple[int, ...]) -> Any:
+    def check(words: Any) -> Violation | None:
+        left = [words[word] for word in words_]
+        return Violation("left", f"these are left: {left}") if left.count(2) == 1 or left[0] == left[1] == 1 else None
 
     return check
 
@@ -414,4 +425,5 @@ def programs(draw: Any, steps: dict[int, int], loops: bool = False) -> Source:
     text = "\n\n".join([*writer.helpers, *bodies]) + "\n"
     preempt = draw(st.sampled_from(["full", "full", "none"]))
     mark = draw(st.sampled_from(["", "own", "own", "oracle"]))  # an oracle must not look at words that only one thread names
-    return Source(text, threads, preempt, own=mark == "own", oracle=mark == "oracle")
+    end = draw(st.booleans())  # but at the end it may: there nothing is put off any more
+    return Source(text, threads, preempt, own=mark == "own", oracle=mark == "oracle", end=end)

@@ -49,12 +49,13 @@ class _Graph:
         self,
         memory: Memory,
         oracles: Iterable[Callable[[Any], Violation | None]],
+        at_end: Iterable[Callable[[Any], Violation | None]],
         pending: Callable[[int, Any], Operation | None],
         advance: Callable[[int, Any, Any], Hashable],
         limit: int,
     ):
         self.memory, self.oracles, self.pending, self.advance = memory, tuple(oracles), pending, advance
-        self.limit = limit
+        self.limit, self.at_end = limit, tuple(at_end)
 
     def walk(self, first: Any) -> Reference:
         edges: dict[Any, list[tuple[int, Any]]] = {}  # state -> (thread, state or Violation)
@@ -75,11 +76,13 @@ class _Graph:
             ends[state] = [(1, new.kind) for _, new in leaving if isinstance(new, Violation)]
             if not leaving and not self._returned(state):
                 ends[state].append((0, "deadlock"))
+            ends[state] += [(0, violation.kind) for violation in self._at_end(state)]
         lengths = [(depth[state] + more, kind) for state, found in ends.items() for more, kind in found]
         steps = min((length for length, _ in lengths), default=None)
         return Reference(
             {self.place(state) for state in edges},
-            {(new.kind, str(new)) for leaving in edges.values() for _, new in leaving if isinstance(new, Violation)},
+            {(new.kind, str(new)) for leaving in edges.values() for _, new in leaving if isinstance(new, Violation)}
+            | {(violation.kind, str(violation)) for state in edges for violation in self._at_end(state)},
             {self.place(state) for state, found in ends.items() if (0, "deadlock") in found},
             {self.place(state) for state in set(edges) - self._can_finish(edges)},
             len(edges),
@@ -94,6 +97,11 @@ class _Graph:
 
     def _returned(self, state: Any) -> bool:
         return all(operation is None for operation in self.place(state)[1])
+
+    def _at_end(self, state: Any) -> list[Violation]:
+        """What the oracles that are asked at the end say of a state in which every thread has returned."""
+        found = [oracle(state[0]) for oracle in self.at_end] if self._returned(state) else []
+        return [violation for violation in found if violation is not None][:1]
 
     def _edges(self, state: Any) -> list[tuple[int, Any]]:
         words, threads = state
@@ -149,7 +157,7 @@ class _Graph:
             if (state, last) in done:
                 continue
             done.add((state, last))
-            if (0, "deadlock") in ends[state]:
+            if any(not more for more, _ in ends[state]):
                 return switches, steps
             for t, new in edges[state]:
                 more = switches + (last not in (-1, t))
@@ -167,7 +175,7 @@ def unmerged(system: System, starts: list[Start], limit: int = 100_000) -> Refer
     def advance(t: int, history: tuple[Any, ...], value: Any) -> tuple[Any, ...]:
         return (*history, value)
 
-    graph = _Graph(system.memory, system.oracles, pending, advance, limit)
+    graph = _Graph(system.memory, system.oracles, system.at_end, pending, advance, limit)
     return graph.walk((system.words, tuple(() for _ in starts)))
 
 
@@ -177,8 +185,75 @@ def merged(system: System, limit: int = 2_000_000) -> Reference:
     def advance(t: int, step: Any, value: Any) -> Any:
         return system.programs[t].after(step, value)
 
-    graph = _Graph(system.memory, system.oracles, lambda t, step: step.operation, advance, limit)
+    graph = _Graph(system.memory, system.oracles, system.at_end, lambda t, step: step.operation, advance, limit)
     return graph.walk((system.words, tuple(p.first for p in system.programs)))
+
+
+def starved(system: System, victim: int, limit: int = 20_000) -> bool:
+    """Is there an infinite execution, strongly fair to every thread, in which thread `victim` never returns? By definition:
+    some set of threads takes steps for ever, no other thread can then move, and the victim has not returned."""
+
+    def advance(t: int, step: Any, value: Any) -> Any:
+        return system.programs[t].after(step, value)
+
+    graph = _Graph(system.memory, system.oracles, system.at_end, lambda t, step: step.operation, advance, limit)
+    first = (system.words, tuple(p.first for p in system.programs))
+    moves: dict[Any, list[tuple[int, Any]]] = {}
+    pending, threads = [first], range(len(system.programs))
+    while pending:
+        state = pending.pop()
+        if state in moves or state[1][victim].operation is None:
+            continue
+        moves[state] = graph._edges(state) + [(t, state) for t in threads if _goes_round(graph, state, t)]
+        pending += [new for _, new in moves[state] if not isinstance(new, Violation)]
+        if len(moves) > limit:
+            raise TooBig
+    sets = [set(chosen) for n in range(len(threads) + 1) for chosen in itertools.combinations(threads, n)]
+    return any(_forever(moves, chosen) for chosen in sets)
+
+
+def _goes_round(graph: _Graph, state: Any, t: int) -> bool:
+    """Does the step of thread t lead back to the same state? Then it takes steps, though nobody can tell."""
+    words, threads = state
+    operation = graph.pending(t, threads[t])
+    if operation is None:
+        return False
+    cpu = Cpu(graph.memory, words, t)
+    try:
+        value = operation.apply(cpu)
+    except Violation:
+        return False
+    return value is not BLOCKED and cpu.after() == words and graph.advance(t, threads[t], value) == threads[t]
+
+
+def _forever(moves: dict[Any, list[tuple[int, Any]]], chosen: set[int]) -> bool:
+    """Can exactly the threads of `chosen` take steps for ever, no other one being able to?"""
+    inside = {state for state, leaving in moves.items() if {t for t, _ in leaving} <= chosen}
+    after = {s: [(t, new) for t, new in moves[s] if not isinstance(new, Violation) and new in inside] for s in inside}
+    if not chosen:
+        return bool(inside)
+    before: dict[Any, list[Any]] = {}
+    for state, leaving in after.items():
+        for _, new in leaving:
+            before.setdefault(new, []).append(state)
+    left = set(inside)
+    while left:
+        state = left.pop()
+        component = _reached(state, lambda s: [new for _, new in after[s]]) & _reached(state, lambda s: before.get(s, []))
+        left -= component
+        if {t for s in component for t, new in after[s] if new in component} == chosen:
+            return True
+    return False
+
+
+def _reached(first: Any, following: Callable[[Any], Iterable[Any]]) -> set[Any]:
+    seen, pending = {first}, [first]
+    while pending:
+        for new in following(pending.pop()):
+            if new not in seen:
+                seen.add(new)
+                pending.append(new)
+    return seen
 
 
 def replay(start: Start, history: Iterable[Any]) -> Operation | None:
@@ -222,6 +297,9 @@ def run(system: System, starts: list[Start], schedule: list[int]) -> Said | None
         for program, operation in zip(system.programs, waiting, strict=True)
         if operation is not None
     ]
+    if not stuck:
+        ended = next((v for oracle in system.at_end if (v := oracle(words)) is not None), None)
+        return (ended.kind, str(ended)) if ended is not None else None
     for t, operation in enumerate(waiting):
         if operation is not None:
             cpu = Cpu(system.memory, words, t)
@@ -233,4 +311,4 @@ def run(system: System, starts: list[Start], schedule: list[int]) -> Said | None
                     return None  # else it waits in a loop, and looks at the same word again
             except (Violation, StopIteration):
                 return None
-    return ("deadlock", "nobody can go on: " + ", ".join(stuck)) if stuck else None
+    return "deadlock", "nobody can go on: " + ", ".join(stuck)

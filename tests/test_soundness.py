@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 
 from swapmodel import KERNELS, SCENARIOS, Parameters
 from swapmodel.explore import Found, Space, explore
+from swapmodel.explore.shortest import ending
 from tests.random_programs import programs
 from tests.reference import TooBig, merged, run, unmerged
 
@@ -25,6 +26,9 @@ def everything(space):
     places, said, seen, todo = set(), set(), {space.initial}, [space.initial]
     while todo:
         state = todo.pop()
+        end = ending(space, state) if space.is_final(state) else None
+        if end is not None:
+            said.add((end.violation.kind, str(end.violation)))
         places.add((space.memories[state >> space.shift], tuple(step.operation for step in space.steps(state))))
         for t in space.threads:
             try:

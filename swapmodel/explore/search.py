@@ -9,8 +9,8 @@ from array import array
 from ..machine import Violation
 from ..program import System
 from .budget import CHUNK, Budget, Outcome, no_collection
-from .shortest import fewest_steps, fewest_switches
-from .space import Found, NotReducible, Space, deadlock
+from .shortest import ending, fewest_steps, fewest_switches
+from .space import Found, NotReducible, Space
 
 PROBE = 100_000  # pairs of (state, last thread) looked at to make a shortest schedule easier to read
 
@@ -24,7 +24,7 @@ def explore(
     shortest: str = "steps",
     hunt: bool = False,
 ) -> tuple[Outcome, Space]:
-    """Breadth-first search through all interleavings until a violation.
+    """Breadth-first search through all interleavings until a violation, of the oracles that are asked at the end included.
 
     The schedule found has the fewest "steps", or the fewest context "switches" and then steps, as `shortest` says; "any" has
     few steps, but is not proven to have the fewest. `hunt` looks for it at once, which is faster where there is one. `finish`
@@ -73,8 +73,8 @@ def _hunt(space: Space, outcome: Outcome, shortest: str, budget: Budget) -> bool
         if found and found[1].kind == "deadlock" and space.reduce:  # the last invisible steps may come earlier, in fewer turns
             found = fewest_switches(Space(space.system, False), budget) or found
     else:
-        known = outcome.violation  # breadth first in single steps: nothing is shorter, but for a deadlock in the same layer
-        sure = known is not None and known.kind == "deadlock" and not space.reduce
+        known = outcome.violation  # breadth first in single steps: nothing is shorter, but for an end in the same layer
+        sure = known is not None and not space.reduce and len(outcome.schedule) == outcome.depth
         found = (outcome.schedule, known, outcome.states) if known and sure else fewest_steps(space, budget)
         again = found and fewest_switches(space, Budget(max_states=PROBE), [found[0].count(t) for t in space.threads])
         if found and again and len(again[0]) == len(found[0]):
@@ -134,10 +134,12 @@ class _Search:
                             add(new)
                             append(new)
                             add_parent(i)
-                if edges == before and not space.is_final(state):
-                    self._violated(i, deadlock(space, state))
-                    outcome.transitions = edges
-                    return ""
+                if edges == before:
+                    nobody = ending(space, state)
+                    if nobody is not None:
+                        self._violated(i, nobody)
+                        outcome.transitions = edges
+                        return ""
                 i += 1
         outcome.transitions = edges
         return ""

@@ -42,14 +42,22 @@ def fewest_steps(space: Space, budget: Budget | None = None) -> tuple[list[int],
                     if best.get(new, FAR) > total:
                         best[new], came[new] = total, (state, t)
                         buckets.setdefault(total, []).append(new)
-            if stuck and not space.is_final(state):
-                nobody = deadlock(space, state)
-                if found is None or cost + nobody.taken < found[0]:
-                    found = (cost + nobody.taken, state, nobody)
+            nobody = ending(space, state) if stuck else None
+            if nobody and (found is None or cost + nobody.taken < found[0]):
+                found = (cost + nobody.taken, state, nobody)
     if found is None:
         return None
     _, state, last = found
     return _back(space, came, state) + last.steps, last.violation, len(best)
+
+
+def ending(space: Space, state: int) -> Found | None:
+    """What is wrong in a state from which no thread moves: a deadlock, or what must hold once every thread has returned."""
+    if not space.is_final(state):
+        return deadlock(space, state)
+    words = space.memories[state >> space.shift]
+    violation = next((v for oracle in space.system.at_end if (v := oracle(words)) is not None), None)
+    return Found(0, violation, steps=[]) if violation is not None else None
 
 
 def _back(space: Space, came: dict[int, tuple[int, int]], state: int) -> list[int]:
@@ -101,8 +109,8 @@ def fewest_switches(
                         level = now if t == last or last < 0 else later
                         level.setdefault(cost + steps, []).append((state + change, len(came)))
                         came.append((node, t, steps))
-                if stuck and not space.is_final(state):
-                    nobody = deadlock(space, state)
+                nobody = ending(space, state) if stuck else None
+                if nobody:
                     return _path(came, node) + nobody.steps, nobody.violation, len(done)
         now = later
     return None
