@@ -21,7 +21,7 @@ class Progress:
         if self._shown is None and time.monotonic() - self._began > AFTER and watched():
             from tqdm.auto import tqdm
 
-            self._shown = tqdm(desc=self._title, unit=self._unit, unit_scale=True, total=self._total)
+            self._shown = tqdm(desc=self._title, unit=self._unit, unit_scale=self._total is None, total=self._total)
         if self._shown is not None:
             if depth is not None:
                 self._shown.set_postfix(depth=depth, refresh=False)
