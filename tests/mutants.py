@@ -10,179 +10,64 @@ its first step, an `unguarded` trial takes all such rules away and asks for the 
 
 from __future__ import annotations
 
-import inspect
-import linecache
 import sys
-import textwrap
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from swapmodel.experiments import staged, swapoff_once_entered
+from swapmodel import edits
 from swapmodel.explore import Budget, Outcome, explore
 from swapmodel.fixes import FIXES
-from swapmodel.kernel import Kernel, declared_globals, kernel_functions
-from swapmodel.kernel import base as names
+from swapmodel.kernel import Kernel
 from swapmodel.machine import (
     NULL,
-    READ_ONCE,
     WARN,
     Address,
     Cpu,
-    Memory,
     atomic_add,
     operation,
     read,
-    spin_lock,
     spin_lock_irq_not_rcu,
     spin_lock_not_rcu,
-    spin_unlock,
     spin_unlock_irq_not_rcu,
     spin_unlock_not_rcu,
     write,
 )
 from swapmodel.mm.memory import pte_offset_map_lock, pte_unmap_unlock
 from swapmodel.mm.swapfile.reclaim import free_swap_and_cache
-from swapmodel.mm.swapops import (
-    SWAP_MAP_SHMEM,
-    SWP_SCANNING,
-    SWP_WRITEOK,
-    pte_none,
-    pte_present,
-    pte_to_swp_entry,
-    xa_slot,
-)
-from swapmodel.scenarios import SCENARIOS, Parameters, Scenario, Setup, Thread, _oracles, lay_anonymous, lay_device, lay_shmem
+from swapmodel.mm.swapops import pte_none, pte_present, pte_to_swp_entry
+from swapmodel.questions.scenes import ALL_SCENARIOS, OWN_FUNCTIONS, without_guards
+from swapmodel.scenarios import Parameters
 from swapmodel.versions import KERNELS
 
 BUDGET = 1_000_000  # states; the largest search here has a third of it
 
-# ---- scenarios of our own --------------------------------------------------------------------------------------------
-
-
-def scan_swap_map(si):
-    """scan_swap_map_slots(), v6.8, as far as swapoff has to wait for it: bytes are read with si->lock dropped, and only
-    SWP_SCANNING says so."""
-    yield spin_lock(si.lock)
-    flags = yield read(si.flags)
-    if flags & SWP_WRITEOK:
-        yield write(si.flags, flags + SWP_SCANNING)
-        yield spin_unlock(si.lock)
-        map = yield READ_ONCE(si.swap_map)
-        yield READ_ONCE(map[1])
-        yield spin_lock(si.lock)
-        flags = yield read(si.flags)
-        yield write(si.flags, flags - SWP_SCANNING)
-    yield spin_unlock(si.lock)
-
-
-def stay_idle(owner):
-    """A process, or a file, that keeps its memory."""
-    return
-    yield
-
-
-def lay_scan(parameters: Parameters) -> Setup:
-    """A thread that looks for a free slot; one folio in the swap cache that nobody refers to."""
-    memory = Memory(["scan", "swapoff"], parameters.preempt)
-    memory.globals(declared_globals())
-    device = lay_device(memory, parameters, [0], huge=False)
-    threads = [Thread("scan", "scan_swap_map", (device.si,)), Thread("swapoff", "swapoff", (0,))]
-    return Setup(memory, device.constants, threads, _oracles(device, []))
-
-
-def lay_idle_file(parameters: Parameters) -> Setup:
-    """A tmpfs file with a swapped page that nobody truncates."""
-    setup = lay_shmem(parameters)
-    truncate, *others = setup.threads
-    return setup._replace(threads=[truncate._replace(function="stay_idle"), *others])
-
-
-def lay_uncached_file(parameters: Parameters) -> Setup:
-    """shmem-truncate with the page on the device alone: the swap cache has no folio for it (Q13)."""
-    setup = lay_shmem(parameters)
-    memory = setup.memory
-    si = memory.words[memory.symbols["swap_info"][0].word]
-    slot = xa_slot(memory.words[memory.symbols["swapper_spaces"][0].word][0], 1)
-    memory.set(memory.words[slot.word].swapcache, 0)
-    memory.set(memory.words[si.swap_map.word][1], SWAP_MAP_SHMEM)
-    memory.set(slot, NULL)
-    return setup
-
-
-OWN = (
-    Scenario("scan", "a scan for a free slot, swapoff", "Reads swap_map with no lock held.", lay_scan),
-    Scenario("idle", "a process that keeps its page, swapoff", "", lambda p: lay_anonymous(p, "stay_idle", huge=False)),
-    Scenario("idle-file", "a tmpfs file that keeps its page, swapoff", "", lay_idle_file),
-    Scenario("shared", "two processes quit, one small page", "", lambda p: lay_anonymous(p, "do_exit", huge=False), 2),
-    staged(Scenario("uncached-file", "truncation of a page that is not in the swap cache, swapoff", "", lay_uncached_file)),
-    staged(SCENARIOS["one-process"]),
-    staged(SCENARIOS["shmem-truncate"]),
-)
-ALL_SCENARIOS = {**SCENARIOS, **{s.name: s for s in OWN}}
-OWN_FUNCTIONS = {f.__name__: f for f in (scan_swap_map, stay_idle, swapoff_once_entered)}
-
-
-def without_guards(scenario: Scenario) -> Scenario:
-    """The scenario without the rules that say which lock a word needs: what comes of breaking them?"""
-
-    def lay(parameters: Parameters) -> Setup:
-        setup = scenario.lay(parameters)
-        members = [address for _, _, address in setup.memory.named]
-        elements = [item for obj in setup.memory.objects for item in obj.at(1)._items if isinstance(item, Address)]
-        for address in members + elements:
-            address.guard = None
-        return setup
-
-    return scenario._replace(lay=lay)
-
-
 # ---- what a mutant is ------------------------------------------------------------------------------------------------
 
 
-class Patch(NamedTuple):
-    """An edit of a kernel function's source: `old`, which occurs once, becomes `new`."""
-
-    function: str
-    old: str
-    new: str
-
-    def apply(self, text: str) -> str:
-        if text.count(self.old) != 1:
-            raise ValueError(f"{self.old!r} occurs {text.count(self.old)} times in {self.function}()")
-        return text.replace(self.old, self.new)
+Edit = tuple[str, edits.Edit]  # of the kernel function of this name
 
 
-class Line(NamedTuple):
-    """An edit of the one line `old`: `lines` come in its place, as far to the right."""
-
-    function: str
-    old: str
-    lines: tuple[str, ...]
-
-    def apply(self, text: str) -> str:
-        before = text.splitlines()
-        found = [i for i, line in enumerate(before) if line.strip() == self.old]
-        if len(found) != 1:
-            raise ValueError(f"the line {self.old!r} occurs {len(found)} times in {self.function}()")
-        [i] = found
-        margin = before[i][: -len(self.old)]
-        return "\n".join([*before[:i], *[margin + line for line in self.lines], *before[i + 1 :]]) + "\n"
+def Patch(function: str, old: str, new: str) -> Edit:
+    """The text `old`, which occurs once, becomes `new`."""
+    return function, edits.Replace(old, new)
 
 
-Edit = Patch | Line
+def Line(function: str, old: str, lines: tuple[str, ...]) -> Edit:
+    """The one line `old`: `lines` come in its place, as far to the right."""
+    return function, edits.Lines(old, lines)
 
 
 def drop(function: str, *lines: str) -> tuple[Edit, ...]:
-    return tuple(Line(function, line, ()) for line in lines)
+    return tuple((function, edits.drop(line)) for line in lines)
 
 
-def before(function: str, line: str, *new: str) -> Line:
-    return Line(function, line, (*new, line))
+def before(function: str, line: str, *new: str) -> Edit:
+    return function, edits.before(line, *new)
 
 
-def after(function: str, line: str, *new: str) -> Line:
-    return Line(function, line, (line, *new))
+def after(function: str, line: str, *new: str) -> Edit:
+    return function, edits.after(line, *new)
 
 
 class Trial(NamedTuple):
@@ -227,21 +112,10 @@ class Mutant(NamedTuple):
     def kernel(self) -> Kernel:
         """The base kernel, edited. What is compiled here the lint can read, as if it stood in a file."""
         changed = {**KERNELS[self.base].replaces, **OWN_FUNCTIONS, **self.replaces}
-        for name in dict.fromkeys(edit.function for edit in self.edits):
-            original = changed.get(name) or kernel_functions()[name]
-            changed[name] = self._compiled(original, [e for e in self.edits if e.function == name])
+        for name in dict.fromkeys(function for function, _ in self.edits):
+            changes = [edit for function, edit in self.edits if function == name]
+            changed[name] = edits.edited(name, *changes, of=changed, title=self.name)
         return Kernel(self.name, self.why, changed)
-
-    def _compiled(self, function: Callable[..., Any], edits: list[Edit]) -> Callable[..., Any]:
-        text = textwrap.dedent(inspect.getsource(function))
-        for edit in edits:
-            text = edit.apply(text)
-        file = f"mutants/{self.name}/{function.__name__}.py"
-        linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)  # where inspect looks for it
-        space = {**names(), "__name__": "mutants"}
-        exec(compile(text, file, "exec"), space)
-        compiled: Callable[..., Any] = space[function.__name__]
-        return compiled
 
     def outcome(self, trial: Trial, **options: Any) -> Outcome:
         """What the model says."""
@@ -1029,7 +903,7 @@ SLOTS = (
         "folio-put-forgotten",
         "__try_to_reclaim_swap() keeps its reference to the folio.",
         drop("__try_to_reclaim_swap", "yield from folio_put(folio)"),
-        (holds("one-process", GAP + "nobody looks for memory that leaks"),),
+        (caught("one-process", "reference count"),),
     ),
     Mutant(
         "slot-cache-not-asked-again",

@@ -4,8 +4,9 @@ import functools
 
 import pytest
 
+from swapmodel.kernel import base as names
 from swapmodel.lint import lint
-from tests.mutants import MUTANTS, Mutant, Patch, drop, names, said
+from tests.mutants import MUTANTS, Mutant, Patch, drop, said
 
 TRIALS = [(mutant.name, trial) for mutant in MUTANTS.values() for trial in mutant.trials]
 
@@ -40,4 +41,4 @@ def test_a_mutant_can_be_read():
     """By the lint, and by whoever looks at a counterexample."""
     function = MUTANTS["no-retry"].kernel().replaces["try_to_unuse"]
     lint(function, names())
-    assert function.__code__.co_filename == "mutants/no-retry/try_to_unuse.py"
+    assert function.__code__.co_filename == "patches/no-retry/try_to_unuse.py"
