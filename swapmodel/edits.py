@@ -59,7 +59,7 @@ def after(line: str, *new: str) -> Edit:
 
 
 def edited(name: str, *edits: Edit, of: Mapping[str, Callable[..., Any]] | None = None, title: str = "") -> Callable[..., Any]:
-    """The kernel function `name`, of the replacements `of` or else of v6.8, with `edits` made one after the other. `title` names
+    """The kernel function `name`, of the replacements `of` or else of v6.8, with `edits` made one after the other. `title` is
     the patch in the file names that people see. ValueError if a line to change is not there exactly once."""
     original = (of or {}).get(name) or base()[name]
     text = textwrap.dedent(inspect.getsource(original))

@@ -125,7 +125,7 @@ def swap_cache(world: World, space: Any, words: Words) -> Iterator[Violation]:
         spaces = words[space.swapper_spaces[type].word]
         for offset, byte in enumerate(bytes_of(map, words)):
             slot = xa_slot(spaces[offset >> space.SWAP_ADDRESS_SPACE_SHIFT], offset)
-            found = words[slot.word] if slot.word >= 0 else NULL  # a scenario lays out only the slots it needs
+            found: Any = words[slot.word] if slot.word >= 0 else NULL  # a scenario lays out only the slots it needs
             cached = found is not NULL and not xa_is_value(found)
             has_cache = bool(byte & SWAP_HAS_CACHE) and byte != SWAP_MAP_BAD
             if cached and not _is_cached_as(found, swp_entry(type, offset), words):

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 from .coverage import coverage
 from .explore import Budget, Outcome, Space, explore, fewest_steps, fewest_switches, no_collection
-from .fixes import FIXES
+from .fixes import FIXES, Fix
 from .kernel import Kernel, Replacements, source_hash
+from .lockorder import Inversion, inversions, lock_edges
+from .machine import Violation
 from .names import look_up
 from .program import System
+from .progress import Progress
 from .scenarios import SCENARIOS, Parameters, Scenario
 from .trace import Recorder, record
 from .versions import KERNELS
 
 NEAREST_STATES = 400_000
+MAX_STATES, MAX_BYTES = 5_000_000, 6 << 30  # what a check may take, if nothing is said
 
 
 SWAPOFF_WAITS = frozenset({"cond_synchronize_rcu", "wait_for_completion"})
@@ -33,7 +38,9 @@ class Verdict:
         self.recorder: Recorder | None = None
         self.stopped_at = ""  # where it holds: what stops the nearest miss
         self.reached: dict[str, Any] = {}
+        self.lock_order: list[Inversion] = []
         self.source = ""
+        self.functions: Replacements | None = None  # of the fix
 
     @property
     def verdict(self) -> str:
@@ -82,7 +89,7 @@ def check(
     scenario: Scenario | str,
     kernel: Kernel | str = "v6.8",
     *,
-    fix: Replacements | Callable[..., Any] | str | None = None,
+    fix: Replacements | Callable[..., Any] | Fix | str | None = None,
     fix_name: str = "",
     shortest: str = "steps",
     budget: Budget | None = None,
@@ -101,19 +108,36 @@ def check(
     functions, name = functions_of_fix(fix)
     given = scene.fill(Parameters(**parameters))
     verdict = Verdict(scene, chosen, fix_name or name, given, shortest)
+    verdict.functions = functions
     system = scene.system(chosen, given, functions)
     hunt = not functions and recorded(verdict) == "violated"
-    verdict.outcome, _ = explore(system, budget, shortest=shortest, hunt=hunt)
+    progress = Progress(f"{scene.name} on {chosen.name}")
+    try:
+        limits = budget or Budget(MAX_STATES, None, MAX_BYTES, progress)
+        verdict.outcome, _ = explore(system, limits, shortest=shortest, hunt=hunt)
+    finally:
+        progress.close()
+    look_at_lock_order(verdict, system)
     verdict.reached = coverage(system.programs)
     verdict.source = source_hash(system.kernel)
     if verdict.verdict == "violated":
         verdict.recorder = record(system, verdict.outcome.schedule)
+        verdict.recorder.violation = verdict.outcome.violation
     elif verdict.verdict == "holds" and nearest:
         try:
             verdict.recorder, verdict.stopped_at = nearest_miss(system)
         except KeyboardInterrupt:
             verdict.stopped_at = "the search for the nearest miss was interrupted"
     return verdict
+
+
+def look_at_lock_order(verdict: Verdict, system: System) -> None:
+    """Locks that are taken in both orders are a violation of their own, as for lockdep, where nothing else goes wrong: no
+    interleaving of these threads need lead into the deadlock."""
+    verdict.lock_order = inversions(lock_edges(system))
+    if verdict.lock_order and verdict.verdict == "holds":
+        verdict.outcome.verdict = "violated"
+        verdict.outcome.violation = Violation("lock order", str(verdict.lock_order[0]))
 
 
 @functools.cache
@@ -138,13 +162,17 @@ def cell_name(scenario: str, kernel: str, preempt: str, slot_cache: bool) -> str
     return f"{scenario} {kernel} preempt={preempt} slot-cache={'on' if slot_cache else 'off'}"
 
 
-def functions_of_fix(fix: Replacements | Callable[..., Any] | str | None) -> tuple[Replacements | None, str]:
-    """The functions that replace the kernel's, and what to call them."""
+def functions_of_fix(fix: Replacements | Callable[..., Any] | Fix | str | None) -> tuple[Replacements | None, str]:
+    """The functions that replace the kernel's, and what to call them. ValueError for what is no fix."""
     if isinstance(fix, str):
         return look_up("fix", fix, FIXES).replaces, fix
-    if callable(fix):
+    if isinstance(fix, Fix):
+        return fix.replaces, fix.name
+    if isinstance(fix, FunctionType):
         return {fix.__name__: fix}, f"{fix.__name__}()"
-    return fix, ", ".join(f"{n}()" for n in fix or {})
+    if fix is None or (isinstance(fix, Mapping) and all(isinstance(n, str) for n in fix)):
+        return fix, ", ".join(f"{n}()" for n in fix or {})
+    raise ValueError(f"a fix is a function, a dict of functions by name, or one of swapmodel.FIXES, not {fix!r}")
 
 
 def nearest_miss(system: System) -> tuple[Recorder | None, str]:

@@ -58,12 +58,17 @@ PLAIN_NAMES = {
 
 def report(verdict: Verdict, every_step: bool = False) -> str:
     """A verdict as text: one line that says it all, then the interleaving."""
+    from .fixes.mistakes import remedy
+
     parts = [summary(verdict)]
-    if verdict.recorder is not None:
+    if verdict.recorder is not None and verdict.recorder.steps:
         parts += ["", heading(verdict), "", columns(verdict.recorder, every_step)]
     last = failure(verdict.recorder) if verdict.verdict == "violated" and verdict.recorder else verdict.stopped_at
     if last:
-        parts += ["", textwrap.fill(sentence(last), 2 * WIDTH)]
+        parts += ["", *(textwrap.fill(line, 2 * WIDTH, subsequent_indent="  ") for line in sentence(last).split("\n"))]
+    mistake = remedy(verdict)
+    if mistake:
+        parts += ["", textwrap.fill(mistake, 2 * WIDTH)]
     return "\n".join(parts)
 
 
@@ -94,7 +99,7 @@ def heading(verdict: Verdict) -> str:
 
 
 def sentence(text: str) -> str:
-    return text[0].upper() + text[1:] + ("" if text.endswith(".") else ".")
+    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
 
 
 # ---- CPU columns -------------------------------------------------------------------------------------------------------
@@ -116,9 +121,10 @@ def columns(recorder: Recorder, every_step: bool = False) -> str:
         for cell in [*_new_frames(printed.get(step.thread, ()), stack), _indent(text, len(stack))]:
             lines += [_row([""] * step.thread + [part]) for part in _wrapped(cell)]
         printed[step.thread] = stack
+    failed = bool(recorder.steps) and recorder.steps[-1].fault
     for t, name in enumerate(names):
         wait = recorder.waits(t)
-        if wait and recorder.violation is None:
+        if wait and not failed:
             lines += ["", *(_row([""] * t + [part]) for part in _wrapped(f"<{name} {wait}>"))]
     return "\n".join(line.rstrip() for line in lines)
 

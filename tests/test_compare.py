@@ -17,9 +17,9 @@ from swapmodel.fixes import FIXES
 from swapmodel.program import KernelError
 from swapmodel.review import pool
 from swapmodel.review.cell import Cell, run
-from swapmodel.review.compare import compare
+from swapmodel.review.cost import price
+from swapmodel.review.desk import compare
 from swapmodel.review.page import page
-from swapmodel.review.price import price
 from swapmodel.review.travel import packed, unpacked
 
 SCHEMA = json.loads((Path(pool.__file__).parent / "comparison.schema.json").read_text())
@@ -265,7 +265,7 @@ def test_an_error_of_our_own_costs_one_cell(monkeypatch):
     def broken(*arguments):
         raise ZeroDivisionError("for a test")
 
-    monkeypatch.setattr("swapmodel.review.price._kernels_order", broken)
+    monkeypatch.setattr("swapmodel.review.cost._kernels_order", broken)
     found = compare("fork", "rcu-in-shmem", workers=1)
     assert "an error inside swapmodel, which should be reported: ZeroDivisionError: for a test" in found.notes
     assert [r.verdict for r in found.results.values()] == ["holds"] * 4

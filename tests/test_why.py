@@ -9,6 +9,10 @@ from collections import namedtuple
 import pytest
 
 from swapmodel.edits import after, before, drop, edited
+from swapmodel.explain import against, why
+from swapmodel.explain.orders import candidates, gates, needed_orders
+from swapmodel.explain.others import remarks
+from swapmodel.explain.steps import Replay
 from swapmodel.explore import Budget, Space
 from swapmodel.explore.reach import Story, escape, place_of, reach, state_of
 from swapmodel.machine import NULL, READ_ONCE, WRITE_ONCE, Memory, Violation, mutex_lock
@@ -17,10 +21,6 @@ from swapmodel.scenarios import SCENARIOS, Parameters
 from swapmodel.trace import Recorder, record
 from swapmodel.verdict import all_recorded, check
 from swapmodel.versions import KERNELS
-from swapmodel.explain import against, why
-from swapmodel.explain.orders import candidates, gates, needed_orders
-from swapmodel.explain.others import remarks
-from swapmodel.explain.steps import Replay
 
 SMALL = [  # (scenario, kernel): each another kind of violation, or another pin
     ("shmem-truncate", "v6.8"),

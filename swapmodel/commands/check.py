@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import json
+import sys
 from typing import Any
 
 from ..explore import Budget
 from ..names import look_up
 from ..progress import Progress
 from ..scenarios import SCENARIOS, Parameters
-from ..verdict import check
+from ..verdict import MAX_BYTES, MAX_STATES, check
 from ..versions import KERNELS
 from ..views import report
-from .arguments import KERNEL_HELP, chosen_fix, open_json, positive, seconds
+from .arguments import KERNEL_HELP, chosen_fix, positive, seconds
+from .show import add_exports, export, open_exports
 
 STATUS = {"holds": 0, "violated": 1, "unfinished": 3}
-MAX_STATES = 5_000_000
-MAX_BYTES = 6 << 30
 
 
 def register(commands: Any) -> None:
@@ -34,7 +33,7 @@ def register(commands: Any) -> None:
     one.add_argument("--shortest", choices=("steps", "switches"), default="steps", help="what a counterexample has few of")
     one.add_argument("--max-states", type=positive, default=MAX_STATES, metavar="N")
     one.add_argument("--max-seconds", type=seconds, default=None, metavar="S")
-    one.add_argument("--json", metavar="FILE|-", help="write the verdict as JSON")
+    add_exports(one)
     one.add_argument("--every-step", action="store_true", help="show loads and short locks too")
 
 
@@ -42,7 +41,7 @@ def check_one(given: argparse.Namespace) -> int:
     scenario = look_up("scenario", given.scenario, SCENARIOS)
     kernel = look_up("kernel", given.kernel, KERNELS)
     fix, fix_name = chosen_fix(given.fix)
-    out = open_json(given.json)
+    exports = open_exports(given)
     progress = Progress(f"{scenario.name} on {kernel.name}")
     parameters = {k: getattr(given, k) for k in Parameters._fields if k != "slot_cache"}
     try:
@@ -58,9 +57,8 @@ def check_one(given: argparse.Namespace) -> int:
         )
     finally:
         progress.close()
-    if out is not None:
-        print(json.dumps(verdict.document(), indent=1), file=out, flush=True)
-    if given.json != "-":
+    export(exports, verdict)
+    if all(out is not sys.stdout for _, out in exports):
         print(report(verdict, given.every_step))
         print(f"\n{verdict.outcome.seconds:.2f} s of CPU for the search")
     return STATUS[verdict.verdict]

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from .cell import REFUSED, Key, Result
-from .price import Path, Price
+from .cost import Path, Price
 
 
 class Row(NamedTuple):

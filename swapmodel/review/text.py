@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ..views import plural, table
 from .cell import Key, Result
 from .comparison import Comparison
-from .price import Path, Price
+from .cost import Path, Price
 
 WIDTH = 128
 AS_IT_IS = "(as it is)"

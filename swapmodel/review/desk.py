@@ -15,8 +15,8 @@ from ..verdict import all_recorded, cell_name
 from ..versions import KERNELS
 from .cell import REFUSED, Cell, Key, Result, run, untouched
 from .comparison import Comparison
+from .cost import Price, price_of
 from .pool import Died, Pool
-from .price import Price, price_of
 from .travel import packed
 
 MAX_STATES = 5_000_000

@@ -1,0 +1,101 @@
+"""The trace as the columns of a kernel commit message: a column for each CPU, one line after the other in time."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from typing import TYPE_CHECKING
+
+from ..trace import Recorder
+from .calls import Row, rows
+
+if TYPE_CHECKING:
+    from ..verdict import Verdict
+
+LONGEST = 32  # characters that the last column should have: the longest names of mm/ fit
+POINTERS = re.compile(r"\b((?:si|mm|folio|info)\d*)\.(?=[a-z_])")  # what is a pointer in the kernel's own text
+LEAST = 40  # of the width of a message
+
+
+def commit_message(verdict: Verdict, width: int = 72) -> str:
+    """The counterexample, or the nearest miss, as CPU columns of at most `width` characters, at least 40.
+
+    Only one column has text in a line, so a line may run on into the columns to its right, as it does in commit messages. An
+    empty string where there is no trace. ValueError for a width that nothing fits into."""
+    if width < LEAST:
+        raise ValueError(f"a commit message is at least {LEAST} characters wide, not {width}")
+    if verdict.recorder is None or not verdict.recorder.steps:
+        return ""
+    return story_columns(verdict.recorder, width)
+
+
+def story_columns(recorder: Recorder, width: int) -> str:
+    lines = rows(recorder)
+    if not lines:
+        return ""
+    order = list(dict.fromkeys(row.thread for row in lines))
+    names = [recorder.system.memory.threads[t] for t in order]
+    starts = column_starts(len(order), width)
+    gap = starts[1] if len(starts) > 1 else width
+    labels = labels_of(names, gap)
+    legend = ", ".join(f"{label}: {name}" for label, name in zip(labels, names, strict=True))
+    text = [*textwrap.wrap(legend, width), ""] if labels[0] == "T0" else []
+    text += [side_by_side(starts, labels), side_by_side(starts, ["-" * len(label) for label in labels])]
+    last = -1
+    for row in lines:
+        if row.thread != last and last >= 0:
+            text.append("")
+        last = row.thread
+        column = order.index(row.thread)
+        text += cell(row, names[column], starts, column, width)
+    return "\n".join(text)
+
+
+def column_starts(columns: int, width: int) -> list[int]:
+    """Where each column begins: far enough to the left that the last one has room."""
+    step = (width // columns) if columns < 3 else max(6, (width - LONGEST) // (columns - 1))
+    return [i * step for i in range(columns)]
+
+
+def labels_of(names: list[str], gap: int) -> list[str]:
+    """What the columns are called: CPU and thread, or the thread alone where there is little room."""
+    for style in ("CPU{i} ({name})", "{name}", "T{i}"):
+        labels = [style.format(i=i, name=name) for i, name in enumerate(names)]
+        if max(map(len, labels[:-1]), default=0) <= gap - 2:
+            break
+    return labels
+
+
+def side_by_side(starts: list[int], cells: list[str]) -> str:
+    line = ""
+    for start, text in zip(starts, cells, strict=True):
+        line = line.ljust(start) + text
+    return line
+
+
+def cell(row: Row, name: str, starts: list[int], column: int, width: int) -> list[str]:
+    """A row's lines: indented as deep as its call, as far as there is room."""
+    text = f"<{name} {row.text}>" if row.kind == "wait" else c_names(row.text)
+    start = starts[column]
+    longest = max(map(len, text.split()))
+    room = width - start - len(text) if len(text) <= width - start else width - start - longest - 2
+    indent = max(0, min(row.depth, room))
+    inside = max(width - start, longest + 2)
+    parts = textwrap.wrap(
+        text, inside, initial_indent=" " * indent, subsequent_indent=" " * (indent + 2), break_long_words=False
+    )
+    return [apart(" " * start + part, starts[column + 1 :], width) for part in parts]
+
+
+def apart(line: str, starts: list[int], width: int) -> str:
+    """The line, moved a little where one of its words would begin as if it were in another column."""
+    for moved in (line, " " + line, "  " + line, line.removeprefix(" ")):
+        begins = any(at < len(moved) and moved[at - 1] == " " != moved[at] for at in starts)
+        if len(moved) <= max(width, len(line)) and not begins:
+            return moved
+    return line
+
+
+def c_names(text: str) -> str:
+    """`si.inuse_pages` as C writes it: si->inuse_pages."""
+    return POINTERS.sub(r"\1->", text)
