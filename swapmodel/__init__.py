@@ -5,6 +5,12 @@ check("thread", "as-argued")          # the race of the mailing-list thread, ste
 check("shmem-truncate", "v6.8")       # the real one, CVE-2024-26960
 check("shmem-truncate", fix=free_swap_and_cache)   # with a function of your own
 
+from swapmodel import against, ask, compare, commit_message, fits, read_story, svg, why
+why(check("shmem-truncate"))          # the pin that was dropped before its last use
+fits(read_story(mail))                # can any execution do what a mail says?
+compare(["thread"], ["si-lock"])      # scenarios x fixes x kernels x preemption, and what each fix costs
+ask("Q18")                            # one of forty questions of the thread, decided
+
 from swapmodel import Machine, pte, swap_entry
 machine = Machine(slots=64)           # whole operations, one after the other: swap_out, fork, touch, exit, swapoff
 print(pte(swap_entry(0, 5)))          # bits of an entry, a PTE, a swap_map byte
@@ -27,12 +33,19 @@ if TYPE_CHECKING:
         swap_map_byte,
         xa_value,
     )
+    from .explain import Standoff, Why, against, why
     from .explore import Budget
-    from .fixes import FIXES
+    from .export import commit_message, load, markdown, svg
+    from .fixes import FIXES, Fix, load_fix
     from .kernel import Kernel
     from .program import KernelError
+    from .questions import QUESTIONS, ask
+    from .review.comparison import Comparison
+    from .review.cost import Price, price
+    from .review.desk import compare
     from .scenarios import SCENARIOS, Parameters, Scenario
     from .session import Device, Machine
+    from .story import fits, read_story
     from .verdict import Verdict, check
     from .versions import KERNELS
     from .views import table
@@ -40,54 +53,90 @@ if TYPE_CHECKING:
 HOME = {
     "FIXES": "fixes",
     "KERNELS": "versions",
+    "QUESTIONS": "questions",
     "SCENARIOS": "scenarios",
     "Budget": "explore",
+    "Comparison": "review.comparison",
     "Device": "session",
+    "Fix": "fixes",
     "Kernel": "kernel",
     "KernelConfig": "entries",
     "KernelError": "program",
     "Machine": "session",
     "Parameters": "scenarios",
+    "Price": "review.cost",
     "Scenario": "scenarios",
+    "Standoff": "explain",
     "Verdict": "verdict",
+    "Why": "explain",
+    "against": "explain",
+    "ask": "questions",
     "byte_meaning": "entries",
     "check": "verdict",
+    "commit_message": "export",
+    "compare": "review.desk",
     "entry_meaning": "entries",
+    "fits": "story",
+    "load": "export",
+    "load_fix": "fixes",
+    "markdown": "export",
     "max_swapfiles": "entries",
+    "price": "review.cost",
     "pseudo_types": "entries",
     "pte": "entries",
     "pte_word": "entries",
+    "read_story": "story",
+    "svg": "export",
     "swap_cache_place": "entries",
     "swap_entry": "entries",
     "swap_map_byte": "entries",
     "table": "views",
+    "why": "explain",
     "xa_value": "entries",
 }
 
 __all__ = [
     "FIXES",
     "KERNELS",
+    "QUESTIONS",
     "SCENARIOS",
     "Budget",
+    "Comparison",
     "Device",
+    "Fix",
     "Kernel",
     "KernelConfig",
     "KernelError",
     "Machine",
     "Parameters",
+    "Price",
     "Scenario",
+    "Standoff",
     "Verdict",
+    "Why",
+    "against",
+    "ask",
     "byte_meaning",
     "check",
+    "commit_message",
+    "compare",
     "entry_meaning",
+    "fits",
+    "load",
+    "load_fix",
+    "markdown",
     "max_swapfiles",
+    "price",
     "pseudo_types",
     "pte",
     "pte_word",
+    "read_story",
+    "svg",
     "swap_cache_place",
     "swap_entry",
     "swap_map_byte",
     "table",
+    "why",
     "xa_value",
 ]
 

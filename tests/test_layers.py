@@ -19,9 +19,10 @@ MAY_IMPORT = {
     "trace": {"machine", "program"},
     "coverage": {"liveness", "program"},
     "explore": {"machine", "program", "trace", "oracle"},
-    "kernel": {"machine", "mm", "program", "lint"},
+    "kernel": {"machine", "mm", "names", "program", "lint"},
     "versions": {"machine", "mm", "kernel"},
-    "fixes": {"machine", "mm", "kernel", "program", "versions", "names"},
+    "edits": {"kernel"},
+    "fixes": {"edits", "machine", "mm", "kernel", "names", "program", "trace", "versions"},
     "sequential": {"machine", "program", "trace"},
     "effect": {"machine", "trace"},
     "world": {"machine", "mm", "kernel"},
@@ -29,11 +30,49 @@ MAY_IMPORT = {
     "session": {"effect", "invariants", "kernel", "machine", "mm", "names", "sequential", "versions", "world"},
     "conform": {"kernel", "machine", "mm", "names", "program", "progress", "sequential", "session", "versions", "world"},
     "life": {"invariants", "machine", "mm", "oracle", "session", "world"},
-    "scenarios": {"life", "machine", "mm", "kernel", "oracle", "program"},
+    "plain": set(),
+    "lockorder": {"machine", "program"},
+    "races": {"explore", "lockorder", "machine", "plain", "program"},
+    "scenarios": {"invariants", "life", "machine", "mm", "kernel", "oracle", "program", "world"},
     "experiments": {"explore", "kernel", "machine", "mm", "scenarios", "versions"},
-    "verdict": {"coverage", "explore", "fixes", "kernel", "names", "program", "scenarios", "trace", "versions", "views"},
-    "views": {"machine", "program", "trace", "verdict", "versions"},
+    "verdict": {
+        "coverage",
+        "explore",
+        "fixes",
+        "kernel",
+        "lockorder",
+        "machine",
+        "names",
+        "program",
+        "progress",
+        "scenarios",
+        "trace",
+        "versions",
+        "views",
+    },
+    "export": {
+        *("explore", "fixes", "kernel", "machine", "names", "program", "scenarios", "trace", "verdict", "versions"),
+        "views",
+    },
+    "explain": {
+        *("edits", "explore", "kernel", "machine", "names", "program", "scenarios", "trace"),
+        *("verdict", "versions", "views"),
+    },
+    "questions": {
+        *("edits", "experiments", "explore", "fixes", "kernel", "life", "machine", "mm", "names", "program", "scenarios"),
+        *("session", "trace", "versions", "views"),
+    },
+    "story": {
+        *("explore", "fixes", "kernel", "life", "machine", "mm", "names", "program", "scenarios", "trace"),
+        *("versions", "views"),
+    },
+    "review": {
+        *("edits", "explore", "fixes", "kernel", "lockorder", "machine", "names", "program", "progress", "scenarios"),
+        *("trace", "verdict", "versions", "views"),
+    },
+    "views": {"fixes", "machine", "program", "trace", "verdict", "versions"},
 }
+MAY_IMPORT["commands"] = set(MAY_IMPORT)
 
 
 def modules():

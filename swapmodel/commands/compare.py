@@ -36,7 +36,7 @@ def register(commands: Any) -> None:
 
 
 def compare_all(given: argparse.Namespace) -> int:
-    from ..review.compare import compare
+    from ..review.desk import compare
     from ..review.page import page
 
     if given.html == given.json == "-":

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..machine import ACQUIRE, BLOCKED, VISIBLE, Cpu, Violation
@@ -36,6 +36,7 @@ class NotReducible(Exception):
     """A thread tests whether a lock is held: then taking that lock is visible, and no step may be put off."""
 
 
+Visible = Callable[[int, Any, Any, Mapping[int, Any]], bool]  # (thread, step, step after it, words stored)
 Case = tuple[tuple[tuple[int, Any], ...], int, int]  # (word, value) stored; difference of the place; steps taken
 
 
@@ -76,10 +77,22 @@ class Space:
 
     With `early`, a move goes on over the releases that follow its visible step: letting others go on sooner hides nothing,
     but a counterexample may then contain releases it does not need. Tested against the full search: tests/test_soundness.py.
+
+    `visible(thread, step, after, stores)` says of a step that the caller wants to see it where it happens (an event of a
+    story): then it ends its move, like the steps that other threads can notice, and no release is taken early across it.
+    `stores` are those of the move so far.
     """
 
-    def __init__(self, system: System, reduce: bool = True, early: bool = True, skip: frozenset[str] = frozenset()):
+    def __init__(
+        self,
+        system: System,
+        reduce: bool = True,
+        early: bool = True,
+        skip: frozenset[str] = frozenset(),
+        visible: Visible | None = None,
+    ):
         self.system, self.threads = system, range(len(system.programs))
+        self.visible = visible
         self.reduce, self.early = reduce, reduce and early
         self.skip = skip  # operations that never wait: what would happen without them?
         self.shift = BITS * len(system.programs)
@@ -183,7 +196,9 @@ class Space:
                 value = None
             if value is BLOCKED:
                 return step, taken + 1 if operation.sleep(cpu) else 0
-            step, taken = after(step, value), taken + 1
+            before, step, taken = step, after(step, value), taken + 1
+            if self.visible is not None and self.visible(cpu.me, before, step, cpu.writes):
+                return step, taken
             if kind == VISIBLE:
                 return self._release(cpu, step, taken)
             if kind == ACQUIRE:
@@ -199,7 +214,11 @@ class Space:
             except Violation:
                 cpu.writes = before
                 break
-            step, taken = self.system.programs[cpu.me].after(step, value), taken + 1
+            after = self.system.programs[cpu.me].after(step, value)
+            if self.visible is not None and self.visible(cpu.me, step, after, cpu.writes):
+                cpu.writes = before
+                break
+            step, taken = after, taken + 1
         return step, taken
 
     def steps(self, state: int) -> list[Any]:
