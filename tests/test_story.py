@@ -54,7 +54,7 @@ def test_the_stories(name, kernel, scenario, feasible, reason):
 def test_the_seed_message_on_the_kernel_that_it_reasoned_about():
     fit = fits(story("seed"), "as-argued")
     assert fit.feasible and fit.scenario.name == "thread"
-    assert "line 17: swap_range_free() is reached, but not by way of free_swap_slot()" in fit.notes[0]
+    assert "line 17: swap_range_free() is reached here, but not by way of free_swap_slot()" in fit.notes[0]
 
 
 def test_the_seed_message_ends_in_a_crash():

@@ -141,7 +141,7 @@ class Guided:
             self.feasible, self.schedule = True, self.path(node)
             return True
         queue = self._todo.setdefault(self.script.matched(position), deque())
-        if same:
+        if same or t in self.script.wanted(position):
             queue.appendleft((node, t))
         else:
             queue.append((node, t))

@@ -20,6 +20,7 @@ from .events import Call, Said, Story
 from .script import Line, StoryScript
 from .stuck import stuck
 
+CHAINS = 20_000  # states in which an execution is looked for that also passes every function of an `a()->b()->c()` chain
 RUN_ON = 200  # steps that a witness is run on, to show what comes of the last call
 
 
@@ -88,7 +89,7 @@ def fits(
 
 
 def _decide(fit: Fit, roles: Cast, system: System, budget: Budget, reduce: bool) -> None:
-    """First without the ways of chains. If that fits, with them; the looser answer stays where the strict one is no. What is
+    """First without the ways of chains. If that fits, with them; the looser answer stays where no such execution turns up. What is
     infeasible is searched once more, un-reduced, where an execution may have failed too early."""
     loose = any(isinstance(s.event, Call) and len(s.event.functions) > 2 for s in fit.story.said)
     tried = list(_searches(fit.story, roles, system, budget, not loose, reduce))
@@ -96,7 +97,7 @@ def _decide(fit: Fit, roles: Cast, system: System, budget: Budget, reduce: bool)
         tried = list(_searches(fit.story, roles, system, budget, not loose, False))
         _settled(fit, tried, not loose)
     if fit.feasible and loose and fit.notes:
-        strict = list(_searches(fit.story, roles, system, budget, True, reduce))
+        strict = list(_searches(fit.story, roles, system, Budget(max_states=CHAINS), True, reduce))
         _settled(fit, strict, True)
     elif fit.feasible is None and not fit.why:
         _infeasible(fit, tried)
@@ -162,7 +163,7 @@ def _other_ways(fit: Fit, tried: Tried) -> Iterator[str]:
             missing = [n for n in names if not any(n in s for s in there)]
             if missing:
                 way = "->".join(f"{n}()" for n in missing)
-                yield f"line {said.line}: {names[-1]}() is reached, but not by way of {way}"
+                yield f"line {said.line}: {names[-1]}() is reached here, but not by way of {way}"
 
 
 def _run_on(fit: Fit, tried: Tried) -> None:

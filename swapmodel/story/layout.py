@@ -11,7 +11,7 @@ from .grammar import FILLERS
 from .problems import NotUnderstood, Problem, quoted
 
 SIZE = 256 * 1024  # characters of a story
-THREADS = 8  # labels of a story
+THREADS = 9  # labels of a story: eight processes and swapoff
 LABEL = re.compile(
     r"(?:CPU|Process|Task|Thread|T|P|Proc)[ #]?(?P<number>\d{1,3})(?: ?\((?P<name>[\w ]{1,30})\))?"
     r"|swapoff|swapon|kswapd|truncate|truncation|fault|rewrite|fork|signal|process|reclaim",
