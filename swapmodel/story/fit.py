@@ -89,8 +89,8 @@ def fits(
 
 
 def _decide(fit: Fit, roles: Cast, system: System, budget: Budget, reduce: bool) -> None:
-    """First without the ways of chains. If that fits, with them; the looser answer stays where no such execution turns up. What is
-    infeasible is searched once more, un-reduced, where an execution may have failed too early."""
+    """First without the ways of chains. If that fits, with them; the looser answer stays where no such execution turns up.
+    What is infeasible is searched once more, un-reduced, where an execution may have failed too early."""
     loose = any(isinstance(s.event, Call) and len(s.event.functions) > 2 for s in fit.story.said)
     tried = list(_searches(fit.story, roles, system, budget, not loose, reduce))
     if not _settled(fit, tried, not loose) and any(t.search.violations and t.search.space.reduce for t in tried):
