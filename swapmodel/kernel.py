@@ -70,7 +70,7 @@ def link(
         if not is_operation(function):
             _check(name, function, space, known.get(name) if fix and name in fix else None)
     if fix:
-        _check_names(fix, known, space)
+        _check_names(fix, space)
     space.update(memory.symbols)
     for name, value in list(space.items()):
         if isinstance(value, types.FunctionType) and not getattr(value, "is_operation", False):
@@ -99,11 +99,16 @@ def _check(name: str, function: Any, space: dict[str, Any], original: Callable[.
     lint(function, space)
 
 
-def _check_names(fix: Replacements, known: Mapping[str, Any], space: dict[str, Any]) -> None:
-    """A fix replaces at least one kernel function, and uses no name that there is not."""
-    if not set(fix) & set(known):
+def demand_kernel_function(kernel: Kernel, fix: Replacements | None) -> None:
+    """KernelError for a fix that replaces nothing: its functions have names that no kernel function has."""
+    known = {**kernel_functions(), **kernel.replaces}
+    if fix and not set(fix) & set(known):
         guess = next((f"; did you mean {n}()?" for name in fix if (n := nearest(name, known))), "")
         raise KernelError(f"the fix defines {', '.join(f'{n}()' for n in fix)}, which names no kernel function{guess}")
+
+
+def _check_names(fix: Replacements, space: dict[str, Any]) -> None:
+    """A fix uses no name that there is not."""
     for name, function in fix.items():
         for line, unknown in [] if is_operation(function) else undefined(function, space):
             place = f"{short_file(function.__code__.co_filename)}:{line}: {name}()"

@@ -156,21 +156,15 @@ def lock_edges(system: System) -> dict[tuple[str, str], Edge]:
     Reads the steps that an explorer has reached: explore(system) first. A trylock waits for nobody and makes no edge, but what
     it took is held. A path through the steps of one thread need not be an execution of the whole system: as in lockdep,
     what each thread may do alone is put together. Two instances of one class give the edge (class, class)."""
-    edges: dict[tuple[str, str], Edge] = {}
-    for program in system.programs:
-        for step, held in walk(program):
-            lock = lock_of(step)
-            if lock is None or step.operation is None or step.operation.name not in WAITS:
-                continue
-            for outer in held:
-                key = lock_class(outer.lock), lock_class(lock)
-                if key not in edges and not _vouched(key, step):
-                    edges[key] = Edge(_taken(program, outer.step, outer.lock), _taken(program, step, lock))
-    return edges
+    return _first(system, vouched=False)
 
 
 def nested_edges(system: System) -> dict[tuple[str, str], Edge]:
     """Of each class that is taken inside itself where the kernel vouches for the order: the first place where it is."""
+    return _first(system, vouched=True)
+
+
+def _first(system: System, vouched: bool) -> dict[tuple[str, str], Edge]:
     edges: dict[tuple[str, str], Edge] = {}
     for program in system.programs:
         for step, held in walk(program):
@@ -179,8 +173,8 @@ def nested_edges(system: System) -> dict[tuple[str, str], Edge]:
                 continue
             for outer in held:
                 key = lock_class(outer.lock), lock_class(lock)
-                if _vouched(key, step):
-                    edges.setdefault(key, Edge(_taken(program, outer.step, outer.lock), _taken(program, step, lock)))
+                if key not in edges and _vouched(key, step) == vouched:
+                    edges[key] = Edge(_taken(program, outer.step, outer.lock), _taken(program, step, lock))
     return edges
 
 

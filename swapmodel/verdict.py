@@ -12,7 +12,7 @@ from typing import Any
 from .coverage import coverage
 from .explore import Budget, Outcome, Space, explore, fewest_steps, fewest_switches, no_collection
 from .fixes import FIXES, Fix
-from .kernel import Kernel, Replacements, source_hash
+from .kernel import Kernel, Replacements, demand_kernel_function, source_hash
 from .lockorder import Inversion, inversions, lock_edges
 from .machine import Violation
 from .names import look_up
@@ -108,6 +108,7 @@ def check(
     functions, name = functions_of_fix(fix)
     given = scene.fill(Parameters(**parameters))
     verdict = Verdict(scene, chosen, fix_name or name, given, shortest)
+    demand_kernel_function(chosen, functions)
     verdict.functions = functions
     system = scene.system(chosen, given, functions)
     hunt = not functions and recorded(verdict) == "violated"

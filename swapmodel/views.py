@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from . import lockorder
 from .machine import NULL
 from .program import Frame
 from .trace import Change, Recorder, TraceStep, kernel_frames
@@ -17,31 +18,8 @@ if TYPE_CHECKING:
     from .verdict import Verdict
 
 WIDTH = 36  # of one CPU's column: two make the 72 characters of a commit message
-TAKES = {
-    "spin_lock",
-    "spin_lock_irq",
-    "spin_lock_not_rcu",
-    "spin_lock_irq_not_rcu",
-    "mutex_lock",
-    "down_read",
-    "down_write",
-    "folio_lock",
-    "folio_trylock",
-    "rcu_read_lock",
-    "local_irq_disable",
-}
-DROPS = {
-    "spin_unlock",
-    "spin_unlock_irq",
-    "spin_unlock_not_rcu",
-    "spin_unlock_irq_not_rcu",
-    "mutex_unlock",
-    "up_read",
-    "up_write",
-    "folio_unlock",
-    "rcu_read_unlock",
-    "local_irq_enable",
-}
+TAKES = lockorder.WAITS | {"folio_trylock", "rcu_read_lock", "local_irq_disable"}
+DROPS = lockorder.RELEASES | {"rcu_read_unlock", "local_irq_enable"}
 WAITS = {"wait_for_completion", "percpu_ref_kill"}
 RCU_WAIT = {
     "start_poll_synchronize_rcu": "a grace period begins",
@@ -65,7 +43,7 @@ def report(verdict: Verdict, every_step: bool = False) -> str:
         parts += ["", heading(verdict), "", columns(verdict.recorder, every_step)]
     last = failure(verdict.recorder) if verdict.verdict == "violated" and verdict.recorder else verdict.stopped_at
     if last:
-        parts += ["", *(textwrap.fill(line, 2 * WIDTH, subsequent_indent="  ") for line in sentence(last).split("\n"))]
+        parts += ["", *(textwrap.fill(line, 2 * WIDTH) for line in sentence(last).split("\n"))]
     mistake = remedy(verdict)
     if mistake:
         parts += ["", textwrap.fill(mistake, 2 * WIDTH)]

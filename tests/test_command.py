@@ -71,15 +71,14 @@ def test_conform_tells_what_differs(capsys, tmp_path):
 
 
 def test_experiments_are_a_table(capsys, monkeypatch):
-    from swapmodel import __main__ as command
-    from swapmodel.experiments import EXPERIMENTS, SURVIVED
+    from swapmodel import experiments
 
-    few = [row for row in EXPERIMENTS if row.scenario == "shmem-truncate" and not row.staged]
-    monkeypatch.setattr(command, "EXPERIMENTS", few)
-    monkeypatch.setattr(command, "compared", lambda: ((row, row.seen, "equal") for row in few))
+    few = [row for row in experiments.EXPERIMENTS if row.scenario == "shmem-truncate" and not row.staged]
+    monkeypatch.setattr(experiments, "EXPERIMENTS", few)
+    monkeypatch.setattr(experiments, "compared", lambda: ((row, row.seen, "equal") for row in few))
     status, out, _ = run(capsys, "experiments")
     assert status == 0 and out.count("equal") == len(few) and "survived" in out
-    monkeypatch.setattr(command, "compared", lambda: ((row, SURVIVED, "DIFFERENT") for row in few))
+    monkeypatch.setattr(experiments, "compared", lambda: ((row, experiments.SURVIVED, "DIFFERENT") for row in few))
     assert run(capsys, "experiments")[0] == 1
 
 

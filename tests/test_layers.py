@@ -70,7 +70,7 @@ MAY_IMPORT = {
         *("edits", "explore", "fixes", "kernel", "lockorder", "machine", "names", "program", "progress", "scenarios"),
         *("trace", "verdict", "versions", "views"),
     },
-    "views": {"fixes", "machine", "program", "trace", "verdict", "versions"},
+    "views": {"fixes", "lockorder", "machine", "program", "trace", "verdict", "versions"},
 }
 MAY_IMPORT["commands"] = set(MAY_IMPORT)
 

@@ -159,9 +159,9 @@ def recurses(entry):
 
 @pytest.mark.parametrize("fix", [divides, stops, recurses])
 def test_any_mistake_of_a_fix_says_where(fix):
-    machine = Machine(slots=64, fix={"swap_free": fix})
-    process = filled(machine, 1)
-    with pytest.raises(KernelError, match=r"\(\): "):
+    with pytest.raises(KernelError, match=r"\(\): "):  # what raises, the lint tells already when the machine is made
+        machine = Machine(slots=64, fix={"swap_free": fix})
+        process = filled(machine, 1)
         machine.read(process, 0)
 
 

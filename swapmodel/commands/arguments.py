@@ -7,9 +7,13 @@ import sys
 from pathlib import Path
 from typing import Any, TextIO
 
+from ..explore import Budget
 from ..fixes import FIXES, load_fix
 from ..kernel import Replacements
-from ..names import BadUse, nearest
+from ..names import BadUse, look_up, nearest
+from ..progress import Progress
+from ..scenarios import SCENARIOS, Parameters
+from ..verdict import MAX_BYTES, MAX_STATES
 from ..versions import KERNELS
 
 KERNEL_HELP = "one of: " + ", ".join(KERNELS)
@@ -20,6 +24,35 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> Any:
         raise BadUse(f"{message} (see {self.prog} --help)")
+
+
+def add_question(one: argparse.ArgumentParser, max_seconds: float | None = None) -> None:
+    """What is asked of the explorer: a scenario, a kernel, a fix, sizes, and a budget."""
+    one.add_argument("scenario", metavar="SCENARIO")
+    one.add_argument("--kernel", default="v6.8", metavar="K", help=KERNEL_HELP)
+    one.add_argument("--fix", metavar="NAME|FILE.py", help="functions that replace the kernel's")
+    one.add_argument("--processes", type=positive, default=0, metavar="P")
+    one.add_argument("--pages", type=positive, default=0, metavar="N")
+    one.add_argument("--preempt", choices=("full", "none"), default="full")
+    one.add_argument("--slot-cache", choices=("on", "off"), default="off")
+    one.add_argument("--device", choices=("ssd", "hdd"), default="ssd", help="with clusters, or without")
+    one.add_argument("--max-states", type=positive, default=MAX_STATES, metavar="N")
+    limit = "of CPU, of each search" + (f"; {max_seconds:g} unless given" if max_seconds else "")
+    one.add_argument("--max-seconds", type=seconds, default=max_seconds, metavar="S", help=limit)
+
+
+def asked(given: argparse.Namespace, progress: Progress) -> dict[str, Any]:
+    """The same, as check() takes it. BadUse or UnknownName, one sentence, for what there is not."""
+    fix, fix_name = chosen_fix(given.fix)
+    return {
+        "scenario": look_up("scenario", given.scenario, SCENARIOS),
+        "kernel": look_up("kernel", given.kernel, KERNELS),
+        "fix": fix,
+        "fix_name": fix_name,
+        "budget": Budget(given.max_states, given.max_seconds, MAX_BYTES, progress),
+        **{k: getattr(given, k) for k in Parameters._fields if k != "slot_cache"},
+        "slot_cache": given.slot_cache == "on",
+    }
 
 
 def positive(text: str) -> int:

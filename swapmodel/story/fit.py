@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from ..explore import Budget, NotReducible, Space, no_collection
 from ..explore.guided import Guided, guided
 from ..fixes import FIXES
-from ..kernel import Kernel, Replacements
+from ..kernel import Kernel, Replacements, demand_kernel_function
 from ..names import look_up
 from ..program import System
 from ..scenarios import SCENARIOS, Parameters, Scenario
@@ -79,6 +79,7 @@ def fits(
     chosen_kernel = look_up("kernel", kernel, KERNELS) if isinstance(kernel, str) else kernel
     chosen = look_up("scenario", scenario, SCENARIOS) if isinstance(scenario, str) else scenario
     functions: Replacements | None = look_up("fix", fix, FIXES).replaces if isinstance(fix, str) else fix
+    demand_kernel_function(chosen_kernel, functions)
     given = Parameters(**parameters)
     roles = cast(story, chosen_kernel, functions, given, chosen)
     fit = Fit(story, chosen_kernel, fix_name or (fix if isinstance(fix, str) else ""), roles)
