@@ -185,9 +185,17 @@ def nearest_miss(system: System) -> tuple[Recorder | None, str]:
     for t in schedule:
         if not recorder.take(t):
             return recorder, f"{system.memory.threads[t]} {recorder.waits(t)}"
+    if "swapoff" in system.memory.threads and not _frees(system):
+        return None, "swapoff never comes to free anything here, so this says nothing about what would happen then"
     if "swapoff" not in system.memory.threads:
         return None, "no thread waits for a grace period here: locks and counts alone keep the threads apart"
     return None, "even if swapoff waited for nobody, nothing would go wrong: locks alone keep the threads apart"
+
+
+def _frees(system: System) -> bool:
+    """Did any thread, in what was explored, come to free the map?"""
+    steps = (step for program in system.programs for step in program.steps if step is not None)
+    return any(step.operation is not None and step.operation.name == "vfree" for step in steps)
 
 
 def nearest_schedule(space: Space) -> list[int]:

@@ -43,10 +43,10 @@ def report(verdict: Verdict, every_step: bool = False) -> str:
         parts += ["", heading(verdict), "", columns(verdict.recorder, every_step)]
     last = failure(verdict.recorder) if verdict.verdict == "violated" and verdict.recorder else verdict.stopped_at
     if last:
-        parts += ["", *(textwrap.fill(line, 2 * WIDTH) for line in sentence(last).split("\n"))]
+        parts += ["", wrapped(sentence(last))]
     mistake = remedy(verdict)
     if mistake:
-        parts += ["", textwrap.fill(mistake, 2 * WIDTH)]
+        parts += ["", wrapped(mistake)]
     return "\n".join(parts)
 
 
@@ -74,6 +74,13 @@ def heading(verdict: Verdict) -> str:
     steps = verdict.recorder.steps
     switches = sum(a.thread != b.thread for a, b in itertools.pairwise(steps))
     return f"{plural(len(steps), 'step')}, {plural(switches, 'context switch', 'context switches')}:"
+
+
+def wrapped(text: str) -> str:
+    """Prose in 72 columns. What has lines of its own, as a report on the order of locks has, keeps them."""
+    lines = text.split("\n")
+    indent = "    " if len(lines) > 1 else ""
+    return "\n".join(textwrap.fill(line, 2 * WIDTH, subsequent_indent=indent) for line in lines)
 
 
 def sentence(text: str) -> str:

@@ -143,7 +143,7 @@ def _explored(verdict: Verdict, functions: Replacements | None) -> System:
 
 def _violated(found: Why, seconds: float) -> None:
     recorder, violation = found.verdict.recorder, found.verdict.outcome.violation
-    if recorder is None or violation is None:
+    if recorder is None or violation is None or not recorder.steps:  # the order of locks needs no interleaving
         return
     schedule = [s.thread for s in recorder.steps]
     replay = Replay(recorder.system, schedule)

@@ -145,13 +145,36 @@ def _meeting(new: Sequence[Key], old: Sequence[Key]) -> tuple[int, int] | None:
 
 
 def cause_of(recorder: Recorder, t: int, began: int) -> int:
-    """Which of its steps, from 1, sent thread t another way, after step `began`: the first that was refused, or else the first
-    that found what another thread had changed, or else the last that it took before."""
+    """Which of its steps, from 1, sent thread t another way, after step `began`: the first that would have gone on elsewhere
+    but for what another thread had changed; or else the first that was refused, or found a change, or the last before."""
     mine = [n for n, s in enumerate(recorder.steps, 1) if s.thread == t]
     new = [n for n in mine if n > began]
     refused = [n for n in new if recorder.steps[n - 1].value is False or recorder.steps[n - 1].value is NULL]
     changed = [n for n in new if changed_by(recorder, n)]
-    return (refused or changed or [n for n in mine if n <= began][-1:] or [0])[0]
+    decisive = decides(recorder, t, changed)
+    return (decisive or refused or changed or [n for n in mine if n <= began][-1:] or [0])[0]
+
+
+def decides(recorder: Recorder, t: int, loads: Sequence[int]) -> list[int]:
+    """Those of `loads`, numbers of steps of thread t, after which it stands elsewhere than if it had found what was there
+    before another thread's last change."""
+    again, words, found = Recorder(recorder.system), list[tuple[object, ...]](), list[int]()
+    after = recorder.system.programs[t].after
+    for number, step in enumerate(recorder.steps, 1):
+        now, address = again.at[step.thread], step.operation.address
+        words.append(again.words)
+        if number in loads and address is not None and step.operation.name in ("READ_ONCE", "read"):
+            word = address.word
+            last = max((n for n in range(1, number) if words[n - 1][word] != words[n][word]), default=0)
+            if last and _place(after(now, words[last - 1][word])) != _place(after(now, step.value)):
+                found.append(number)
+        if not again.take(step.thread):
+            break
+    return found
+
+
+def _place(step: Step) -> tuple[object, ...]:
+    return (step.operation and step.operation.name, step.stack)
 
 
 # ---- who stands in the way ---------------------------------------------------------------------------------------------

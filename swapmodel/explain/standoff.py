@@ -72,7 +72,7 @@ def against(
     """Replays the counterexample of a `violated` verdict on `kernel`, or the same one, with `fix`, as for check(). It tells the
     first step that is now blocked or goes another way, and who is in the way. That stops this one schedule: whether others are
     left is for check() to find out. ValueError if the verdict has no counterexample, or if neither is given."""
-    if verdict.verdict != "violated" or verdict.recorder is None:
+    if verdict.verdict != "violated" or verdict.recorder is None or not verdict.recorder.steps:
         raise ValueError(f"{verdict!r}: there is no bad schedule to replay")
     if fix is None and kernel is None:
         raise ValueError("against() needs a fix or a kernel to replay the schedule on")

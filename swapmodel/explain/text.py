@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..trace import TraceStep
-from ..views import WIDTH, describe, failure, function_of, plural, sentence
+from ..views import WIDTH, describe, failure, function_of, plural, sentence, wrapped
 from .misses import Miss
 from .pin import Pin
 from .steps import Taken
@@ -54,7 +54,11 @@ def _violated(why: Why) -> Iterator[str]:
     if recorder is None:
         return
     steps, names = recorder.steps, recorder.system.memory.threads
-    yield from ("", wrap(failure(recorder) or str(why.verdict.outcome.violation)))
+    yield ""
+    if not steps:
+        yield wrapped(sentence(str(why.verdict.outcome.violation)))
+        return
+    yield wrap(failure(recorder) or str(why.verdict.outcome.violation))
     if why.pin:
         yield ""
         yield from _pin(why.pin, steps, names)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from ..machine import BLOCKED, Cpu
 from .budget import CHUNK, Budget
+from .shortest import ending
 from .space import BITS, Found, Space
 
 Place = tuple[Any, ...]  # what makes two steps alike: the operation's name, what it is about, and the call stack
@@ -152,8 +153,17 @@ class _Escape:
         if not change:
             return state, at, False
         taken.append(t)
+        if self.space.is_final(state + change):
+            return self._finished(state + change, at + 1)
         slept = self._stands(state, t) is self._stands(state + change, t) and self._blocked(state, t)
         return state + change, at + (not slept), False
+
+    def _finished(self, state: int, at: int) -> tuple[int, int, bool]:
+        """Every thread has returned: what must hold then does not, or this is another execution."""
+        end = ending(self.space, state)
+        if end is None or end.violation.kind != self.story.kind:
+            raise _Other
+        return state, at, True
 
     def _blocked(self, state: int, t: int) -> bool:
         cpu = Cpu(self.space.system.memory, self.space.memories[state >> self.space.shift], t)

@@ -7,6 +7,7 @@ import textwrap
 from typing import TYPE_CHECKING
 
 from ..trace import Recorder
+from ..views import wrapped
 from .calls import Row, rows
 
 if TYPE_CHECKING:
@@ -20,12 +21,14 @@ LEAST = 40  # of the width of a message
 def commit_message(verdict: Verdict, width: int = 72) -> str:
     """The counterexample, or the nearest miss, as CPU columns of at most `width` characters, at least 40.
 
-    Only one column has text in a line, so a line may run on into the columns to its right, as it does in commit messages. An
-    empty string where there is no trace. ValueError for a width that nothing fits into."""
+    Only one column has text in a line, so a line may run on into the columns to its right, as it does in commit messages.
+    Locks in both orders have no interleaving: there it is the sentences. An empty string where there is no trace.
+    ValueError for a width that nothing fits into."""
     if width < LEAST:
         raise ValueError(f"a commit message is at least {LEAST} characters wide, not {width}")
     if verdict.recorder is None or not verdict.recorder.steps:
-        return ""
+        told = str(verdict.outcome.violation) if verdict.verdict == "violated" else ""
+        return wrapped(told)
     return story_columns(verdict.recorder, width)
 
 

@@ -20,9 +20,10 @@ def markdown(verdict: Verdict) -> str:
     """Title, what was asked, the columns in a fence, the cause in one sentence, and the command that finds it again."""
     parts = [f"### {inline(title(verdict))}", asked(verdict)]
     columns = commit_message(verdict)
+    traced = verdict.recorder is not None and bool(verdict.recorder.steps)
     if columns:
-        parts += [inline(heading(verdict)), f"```text\n{columns}\n```"]
-    told = cause(verdict)
+        parts += [*([inline(heading(verdict))] if traced else []), f"```text\n{columns}\n```"]
+    told = cause(verdict) if traced else ""
     if told:
         parts.append(inline(sentence(told)))
     parts += ["To reproduce:", f"```sh\n{command(verdict)}\n```", f"Source of the model: `{verdict.source}`."]

@@ -168,7 +168,7 @@ def _replayed(document: dict[str, Any], fix: Any) -> Verdict:
     _replay(recorder, document["trace"])
     verdict.outcome, verdict.reached = _outcome(document), document["coverage"]
     verdict.outcome.schedule = [s.thread for s in recorder.steps] if document["verdict"] == "violated" else []
-    verdict.recorder = recorder if recorder.steps else None
+    verdict.recorder = recorder if recorder.steps or document["verdict"] == "violated" else None
     if document["verdict"] == "holds":
         verdict.stopped_at = document["reason"] or ""
     _check_end(verdict, recorder)

@@ -181,7 +181,7 @@ CANDIDATES = (
     Fix(
         "pin-in-shmem",
         "pin the device around shmem's call, nothing for anonymous memory",
-        "implied by Miaohe Lin, 6 March 2024, and the text of Huang Ying's v3, 11 March 2024; not posted as a patch",
+        "implied by the text of Huang Ying's v3, 11 March 2024; not posted as a patch",
         pin_in_shmem(),
         "candidate",
         "As rcu-in-shmem, with a reference in place of the RCU section.",

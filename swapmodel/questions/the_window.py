@@ -298,16 +298,26 @@ WINDOW = (
                 holds=True,
             ),
             Part(
-                "Taken after the drop, with swap_map read again under it and NULL checked: is it fixed?",
+                "Taken after the drop, with swap_map read again under it and NULL checked: is it fixed, if no swapon follows?",
                 "yes",
                 (
                     Case("shmem-truncate", patches=("si-lock-after-drop",)),
                     Case("shmem-truncate", patches=("si-lock-after-drop", "no-waits")),
                 ),
                 "Not NULL under si->lock means that swapoff has not come so far, and won't before the unlock. struct "
-                "swap_info_struct "
-                "is never freed.",
+                "swap_info_struct is never freed.",
                 holds=True,
+            ),
+            Part(
+                "The same, with a swapon that uses the swap_info_struct again: is it fixed?",
+                "yes",
+                (Case("reuse", patches=("si-lock-after-drop",)),),
+                "swapon initialises si->lock anew, while the straggler of the old device holds it.",
+                kinds=("NULL dereference", "use after free", "lock misuse"),
+                holds=True,
+                differs="That struct swap_info_struct is never freed does not make si->lock safe to take: between swapoff and "
+                "the next swapon of the same type it may be initialised at any moment (Q20 (i)). Only a pin that was taken "
+                "before the drop, as in (b), keeps swapoff from ending, and with that the swapon away.",
             ),
             Part(
                 "And without the check?",

@@ -1,0 +1,72 @@
+"""What two reviewers found of the review desk, whose only task was to break it: each with the words it was found by."""
+
+import pytest
+
+from swapmodel import against, check, commit_message, load, markdown, svg, why
+from swapmodel.edits import Lines, drop, edited
+
+IN_BOTH_ORDERS = {
+    "swapoff_unpublish": edited(
+        "swapoff_unpublish",
+        drop("yield spin_lock(swap_lock)"),
+        Lines("yield spin_lock(si.lock)", ("yield spin_lock(si.lock)", "yield spin_lock(swap_lock)")),
+        title="in-both-orders",
+    )
+}
+LEAK = {
+    "__try_to_reclaim_swap": edited("__try_to_reclaim_swap", Lines("yield from folio_put(folio)", ("pass",)), title="leak"),
+}
+
+
+def gives_up(type):
+    """A swapoff that never comes to an end."""
+    yield from swapoff_unlist(type)  # noqa: F821
+    return -4
+
+
+@pytest.fixture(scope="module")
+def inversion():
+    verdict = check("one-process", fix=IN_BOTH_ORDERS, nearest=False)
+    assert (verdict.verdict, verdict.outcome.violation.kind) == ("violated", "lock order")
+    return verdict
+
+
+# was: IndexError in pin.py; "0 steps ... nothing goes wrong"; an empty line as commit message
+@pytest.mark.parametrize("form", [str, lambda v: str(why(v)), commit_message, markdown, lambda v: str(load_again(v))])
+def test_a_lock_order_is_told_in_every_form(inversion, form):
+    said = " ".join(form(inversion).split())
+    assert "i.lock and swap_lock are taken in both orders" in said and "0 steps" not in said
+    assert "swapoff holds si.lock" in said and "swapoff holds swap_lock" in said
+
+
+def load_again(verdict):
+    return load(verdict.document(), fix=IN_BOTH_ORDERS)
+
+
+def test_a_lock_order_is_no_schedule(inversion):
+    assert "lock order" in svg(inversion)
+    with pytest.raises(ValueError, match="there is no bad schedule to replay"):
+        against(inversion, fix="get-swap-device")
+
+
+# was: 70 of 208 steps "matter", and the orderings were not proven enough
+def test_what_is_found_at_the_end_has_its_orderings():
+    verdict = check("madvise", fix=LEAK)
+    assert verdict.outcome.violation.kind == "reference count"
+    told = why(verdict)
+    assert told.orders.enough and told.orders.needed and len(told.orders.orders) == 2
+    kept = " ".join(str(told).split())
+    assert "si.inuse_pages 1 -> 0, before swapoff, try_to_unuse()" in kept
+
+
+# was: blamed si.flags, which swapoff had changed too, but which _swap_info_get() lets pass
+def test_the_cause_is_the_load_that_sends_it_away():
+    standoff = against(check("shmem-truncate"), fix="recheck-after-drop")
+    assert "READ_ONCE(si.max) returns 0 in _swap_info_get()" in standoff.said
+
+
+# was: "even if swapoff waited for nobody ... locks alone keep the threads apart"
+def test_a_swapoff_that_frees_nothing_proves_nothing():
+    fix = {"swapoff": gives_up}
+    verdict = check("one-process", fix=fix)
+    assert verdict.verdict == "holds" and "never comes to free anything" in verdict.stopped_at
