@@ -181,6 +181,8 @@ class Row(NamedTuple):
         kernel = Kernel(self.what, "a kernel of the laboratory", replaced)
         system = (staged(scenario) if self.staged else scenario).system(kernel, Parameters(preempt=self.preempt))
         outcome, _ = explore(system, hunt=self.seen != SURVIVED)
+        if outcome.verdict == "unfinished":
+            raise KeyboardInterrupt  # there is no budget that could have ended it
         return outcome.violation.kind if outcome.violation else outcome.verdict
 
 

@@ -1,9 +1,15 @@
 """What two reviewers found of the review desk, whose only task was to break it: each with the words it was found by."""
 
+import subprocess
+import sys
+
 import pytest
 
-from swapmodel import against, check, commit_message, load, markdown, svg, why
+from swapmodel import against, check, commit_message, experiments, load, markdown, svg, why
+from swapmodel.__main__ import main
 from swapmodel.edits import Lines, drop, edited
+from swapmodel.explore import Outcome
+from swapmodel.questions import case
 
 IN_BOTH_ORDERS = {
     "swapoff_unpublish": edited(
@@ -70,3 +76,39 @@ def test_a_swapoff_that_frees_nothing_proves_nothing():
     fix = {"swapoff": gives_up}
     verdict = check("one-process", fix=fix)
     assert verdict.verdict == "holds" and "never comes to free anything" in verdict.stopped_at
+
+
+# was: a traceback and status 1, which says "violated"
+@pytest.mark.parametrize("command", [["list"], ["ask"], ["check", "one-process", "--commit-message", "/dev/full"]])
+def test_a_full_disk_is_one_sentence(command):
+    with open("/dev/full", "w") as full:
+        ended = subprocess.run([sys.executable, "-m", "swapmodel", *command], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert ended.returncode == 2 and ended.stderr == "swapmodel: standard output: No space left on device\n"
+
+
+# was: only the JSON was left; both in one stream
+@pytest.mark.parametrize("to", ["-", "same.out"])
+def test_two_forms_do_not_go_to_one_file(to, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["check", "one-process", "--json", to, "--svg", to]) == 2
+    assert "can't both go to" in capsys.readouterr().err
+
+
+# was: went on for 18 s, and called what it had cut off DIFFERENT
+def test_an_interrupt_ends_experiments_and_questions(monkeypatch, capsys):
+    def interrupted(*arguments, **options):
+        outcome = Outcome()
+        outcome.reason = "interrupted"
+        return outcome, None
+
+    monkeypatch.setattr(experiments, "explore", interrupted)
+    monkeypatch.setattr(case, "explore", interrupted)
+    assert main(["experiments"]) == 3
+    assert "DIFFERENT" not in (told := capsys.readouterr().out) and "interrupted: 0 of 34 rows were run" in told
+    assert main(["ask", "Q4"]) == 3
+    assert capsys.readouterr().err == "swapmodel: interrupted\n"
+
+
+def test_the_version(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("swapmodel 0.")

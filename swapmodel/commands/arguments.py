@@ -91,6 +91,8 @@ def open_json(to: str | None) -> TextIO | None:
     """Where the JSON goes, opened before the search, so that no search is lost to a file that can't be written."""
     if to is None or to == "-":
         return sys.stdout if to else None
+    if not to:
+        raise BadUse("a file to write to has a name, or is - for the standard output")
     try:
         return open(to, "w", encoding="utf-8")
     except OSError as error:

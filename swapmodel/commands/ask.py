@@ -15,7 +15,7 @@ def register(commands: Any) -> None:
     asked.add_argument(
         "question", nargs="?", metavar="Q1..Q40", help="explores its cases; without it: the table of recorded answers"
     )
-    asked.add_argument("--recorded", action="store_true", help="take the recorded results, explore nothing")
+    asked.add_argument("--recorded", action="store_true", help="take the recorded results; --witness explores its case")
     asked.add_argument("--witness", action="store_true", help="show the interleaving of the first case that goes wrong")
     asked.add_argument("--markdown", action="store_true", help="as Markdown: swapmodel/questions/QUESTIONS.md")
 

@@ -25,6 +25,9 @@ def run_experiments(given: argparse.Namespace) -> int:
             differ = differ or told == "DIFFERENT"
             rows.append((row.what, row.changed, row.preempt, SEEN[row.seen], verdict, told.partition(":")[0]))
             progress(len(rows) - 1)
+    except KeyboardInterrupt:
+        print(table(rows), f"interrupted: {len(rows) - 1} of {len(EXPERIMENTS)} rows were run", sep="\n")
+        return 3
     finally:
         progress.close()
     print(table(rows))

@@ -30,6 +30,7 @@ def main_job(given: argparse.Namespace) -> int:
     with ProcessPoolExecutor(max_workers=2) as pool:
         cells = list(pool.map(main_cell, MAIN_JOB))
     print(table([("scenario", "kernel", "verdict", "states", ""), *(row for row, _ in cells)]), "\n", sep="")
+    print("States of a VIOLATED cell: those looked at until a counterexample was found.\n")
     print("\n".join(why for _, why in cells), "\n", NEXT, sep="\n")
     return 0
 

@@ -90,6 +90,8 @@ class Case(NamedTuple):
         if self.fair:
             return self._fair(system, budget)
         outcome, _ = explore(system, budget)
+        if outcome.reason == "interrupted":
+            raise KeyboardInterrupt
         if outcome.violation is None:
             return Result(outcome.verdict, "", outcome.states)
         recorder = record(system, outcome.schedule)
