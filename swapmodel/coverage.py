@@ -9,7 +9,7 @@ from types import CodeType
 from typing import Any
 
 from .liveness import JUMPS_ALWAYS
-from .program import Program, short_file
+from .program import Program, plain_file
 
 
 def coverage(programs: Iterable[Program]) -> dict[str, Any]:
@@ -20,7 +20,7 @@ def coverage(programs: Iterable[Program]) -> dict[str, Any]:
         ran.setdefault(code, set()).add((before, line))
     functions = {}
     for code in sorted(ran, key=lambda c: (c.co_filename, c.co_firstlineno)):
-        file = short_file(code.co_filename)
+        file = plain_file(code.co_filename)
         if not file.startswith("machine/"):
             functions[code.co_name] = _function(code, file, ran[code])
     lines = sum(len(f["lines"]) for f in functions.values())

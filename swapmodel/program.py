@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import functools
 import gc
+import re
 import sys
 from collections.abc import Callable, Generator
-from types import CodeType, FrameType, GeneratorType
+from types import CodeType, FrameType, FunctionType, GeneratorType
 from typing import Any, NamedTuple
 
 from .liveness import live_locals
@@ -19,6 +20,7 @@ from .machine import Memory, Operation, Violation
 LINES_BETWEEN_STEPS = 20_000  # a kernel function that runs longer without yielding never will
 STEPS_OF_A_THREAD = 60_000
 STATES_OF_A_PLACE = 3_000  # values of the locals at one place of a reader's code
+CELL = "<cell>"
 OWN_FILES = ("mm/", "versions/", "machine/")
 
 
@@ -100,16 +102,17 @@ class Program:
         except KernelError:
             raise
         except Exception as error:
-            raise KernelError(f"{where(error)}: {type(error).__name__}: {error}") from error
+            raise KernelError(f"{where(error)}: {type(error).__name__}: {error}{right_form(error)}") from error
         levels = _levels(generator, came[0].levels if came else ())
         stack = tuple(level.frame for level in levels)
         if not isinstance(yielded, Operation):
-            raise KernelError(f"{at(stack)}: yields {yielded!r}, which is not an operation")
+            raise KernelError(f"{standing(generator)}: yields {yielded!r}, which is not an operation")
         key = (yielded, *(level.key for level in levels))
         try:
             hash(key)
         except TypeError as error:
-            raise KernelError(f"{at(stack)}: a local variable holds something that can change ({error}): use a tuple") from None
+            why = f"a local variable holds something that can change ({error}): use a tuple"
+            raise KernelError(f"{standing(generator)}: {why}") from None
         step = self._step(key, yielded, stack, came, generator)
         if step.generator is generator:
             step.levels = levels
@@ -120,7 +123,8 @@ class Program:
         if step is None:
             places = self._places[stack] = self._places.get(stack, 0) + 1
             if places > STATES_OF_A_PLACE and not stack[-1].file.startswith(OWN_FILES):
-                raise KernelError(f"{at(stack)} comes by here with ever new values of its locals: a loop without end? Bound it")
+                why = "comes by here with ever new values of its locals: a loop without end? Bound it"
+                raise KernelError(f"{standing(generator)} {why}")
             if len(self.steps) > STEPS_OF_A_THREAD:
                 raise KernelError(f"{self.name} has more than {STEPS_OF_A_THREAD} local states: too large a scenario")
             step = self._known[key] = Step(len(self.steps), operation, stack, came, generator)
@@ -143,7 +147,7 @@ class Watch:
 
     def _call(self, frame: FrameType, event: str, argument: Any) -> Any:
         if not frame.f_code.co_flags & 0x20:  # a plain helper: a reader's may go round for ever too
-            return None if short_file(frame.f_code.co_filename).startswith(OWN_FILES) else self._helper
+            return None if plain_file(frame.f_code.co_filename).startswith(OWN_FILES) else self._helper
         if frame.f_lasti > 0 and frame.f_lineno != frame.f_code.co_firstlineno:
             self._last[frame] = frame.f_lineno  # it goes on behind the yield of this line
         return self._line
@@ -163,11 +167,10 @@ class Watch:
     def _spend(self, frame: FrameType) -> None:
         self._left -= 1
         if not self._left:
-            name, file = frame.f_code.co_name, short_file(frame.f_code.co_filename)
             why = (
                 "runs on without yielding a step: a loop without end? Yield what it waits for, and leave it when that has come"
             )
-            raise KernelError(f"{file}:{frame.f_lineno}: {name}() {why}")
+            raise KernelError(f"{place(frame.f_code, frame.f_lineno)} {why}")
 
 
 class Level(NamedTuple):
@@ -202,10 +205,10 @@ def _level(generator: Any, inner: Any) -> Level:
     waiting = _value_stack(generator, code, values)
     for value in (*(v for _, v in alive), *waiting):
         if hasattr(type(value), "__next__"):  # hashable, and equal to itself wherever it stands
-            place = f"{short_file(code.co_filename)}:{frame.f_lineno}: {code.co_name}()"
-            raise KernelError(f"{place}: it holds an iterator, whose position can't be compared: loop over range()")
+            why = "it holds an iterator, whose position can't be compared: loop over range()"
+            raise KernelError(f"{place(code, frame.f_lineno)}: {why}")
     key = (id(code), frame.f_lasti, alive, waiting)
-    return Level(generator, inner, key, Frame(code.co_name, short_file(code.co_filename), frame.f_lineno))
+    return Level(generator, inner, key, Frame(code.co_name, plain_file(code.co_filename), frame.f_lineno))
 
 
 def _value_stack(generator: Any, code: CodeType, values: dict[str, Any]) -> tuple[Any, ...]:
@@ -228,12 +231,27 @@ def _comparable(value: Any) -> Any:
     return value
 
 
-@functools.cache
 def short_file(filename: str) -> str:
-    """The file as people should see it: from swapmodel/ on, the bare name elsewhere, `<cell>` for a notebook cell."""
+    """The file as people should see it: from swapmodel/ on, the bare name elsewhere; a notebook cell is `<cell 3>` after the
+    number beside it, or `<cell>` where that is not known."""
+    file = plain_file(filename)
+    return _cell(filename) if file == CELL else file
+
+
+def _cell(filename: str) -> str:
+    """IPython knows when it last ran the text of a cell; its own tracebacks say `Cell In[3]`."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    label = getattr(getattr(shell, "compile", None), "format_code_name", lambda name: None)(filename)
+    number = re.search(r"\d+", label[1]) if label else None
+    return f"<cell {number[0]}>" if number else CELL
+
+
+@functools.cache
+def plain_file(filename: str) -> str:
+    """The same without the number of a cell, which is another one when the notebook is run again: so traces have it."""
     path = filename.replace("\\", "/")
     if "ipykernel_" in path or path.startswith("<"):
-        return "<cell>"
+        return CELL
     inside = path.rpartition("/swapmodel/")
     return inside[2] if inside[1] else path.rpartition("/")[2]
 
@@ -250,15 +268,39 @@ def at(stack: tuple[Frame, ...]) -> str:
     return f"{last.file}:{last.line}: {last.function}()"
 
 
+def place(code: CodeType, line: int) -> str:
+    return f"{short_file(code.co_filename)}:{line}: {code.co_name}()"
+
+
+def standing(generator: Any) -> str:
+    """Where a suspended generator stands: the innermost one of its chain."""
+    while isinstance(generator.gi_yieldfrom, GeneratorType):
+        generator = generator.gi_yieldfrom
+    return place(generator.gi_code, generator.gi_frame.f_lineno)
+
+
+def right_form(error: BaseException) -> str:
+    """Of a call with too few or too many arguments: how it is written."""
+    called, traceback = re.match(r"(\w+)\(\) (missing|takes|got)\b", str(error)), error.__traceback__
+    if not isinstance(error, TypeError) or called is None or traceback is None:
+        return ""
+    while traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    function = traceback.tb_frame.f_globals.get(called[1])
+    if not isinstance(function, FunctionType) or hasattr(function, "is_operation"):
+        return ""
+    return f": write `{called[1]}({', '.join(function.__code__.co_varnames[: function.__code__.co_argcount])})`"
+
+
 def where(error: BaseException) -> str:
     """The last kernel function that an exception passed through."""
-    place, traceback = "the program", error.__traceback__
+    found, traceback = "the program", error.__traceback__
     while traceback is not None:
         code = traceback.tb_frame.f_code
-        if code.co_flags & 0x20 or place == "the program":
-            place = f"{short_file(code.co_filename)}:{traceback.tb_lineno}: {code.co_name}()"
+        if code.co_flags & 0x20 or found == "the program":
+            found = place(code, traceback.tb_lineno)
         traceback = traceback.tb_next
-    return place
+    return found
 
 
 class System:

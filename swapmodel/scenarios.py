@@ -13,8 +13,11 @@ from .mm import structs, swapops
 from .program import Program, System
 from .world import World
 
-PROCESSES, PAGES = 8, 512  # what --processes and --pages accept
+PROCESSES, PAGES = 8, 512  # the most that can be asked for
 SLOTS_CACHE_SIZE = 1  # of the model: a second free overflows the cache, so both branches are reached
+
+
+CHOICES = {"preempt": ("full", "none"), "slot_cache": (True, False), "device": ("ssd", "hdd")}
 
 
 class Parameters(NamedTuple):
@@ -60,17 +63,18 @@ class Scenario(NamedTuple):
 
     def fill(self, given: Parameters) -> Parameters:
         """The parameters with this scenario's own values for those left open. ValueError, one sentence, if they contradict."""
+        _demand_types(given)
         filled = given._replace(processes=given.processes or self.processes, pages=given.pages or self.pages)
         if self.fixed and filled != Parameters(self.processes, self.pages, filled.preempt):
-            raise ValueError(f"{self.name} has its own device, processes and pages: only --preempt can be chosen")
+            raise ValueError(f"{self.name} has its own device, processes and pages: only preempt can be chosen")
         if not 1 <= filled.processes <= PROCESSES:
-            raise ValueError(f"--processes is from 1 to {PROCESSES}, not {filled.processes}")
+            raise ValueError(f"processes is from 1 to {PROCESSES}, not {filled.processes}")
         if not 1 <= filled.pages <= PAGES:
-            raise ValueError(f"--pages is from 1 to {PAGES}, not {filled.pages}")
+            raise ValueError(f"pages is from 1 to {PAGES}, not {filled.pages}")
         if self.processes == 1 and filled.processes > 1:
-            raise ValueError(f"{self.name} has one process besides swapoff: --processes {filled.processes} contradicts it")
+            raise ValueError(f"{self.name} has one process besides swapoff: processes {filled.processes} contradicts it")
         if self.name.startswith("thread") and filled.device == "hdd" and filled.pages > 1:
-            raise ValueError("a PMD-size folio is swapped out in one piece only on an SSD: --device hdd needs --pages 1")
+            raise ValueError("a PMD-size folio is swapped out in one piece only on an SSD: device hdd needs pages 1")
         return filled
 
     def system(self, kernel: Kernel, parameters: Parameters = Parameters(), fix: Replacements | None = None) -> System:
@@ -81,6 +85,18 @@ class Scenario(NamedTuple):
         programs = [Program(t.name, _starter(space, t)) for t in setup.threads]
         rest = (at_rest(setup.world, space),) if setup.world else ()
         return System(setup.memory, programs, setup.oracles, space, (*setup.at_end, *rest))
+
+
+def _demand_types(given: Parameters) -> None:
+    """ValueError for a parameter that is of no use in any scenario."""
+    for name in ("processes", "pages"):
+        value = getattr(given, name)
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise ValueError(f"{name} is a whole number, not {value!r}")
+    for name, values in CHOICES.items():
+        value = getattr(given, name)
+        if not isinstance(value, type(values[0])) or value not in values:
+            raise ValueError(f"{name} is {' or '.join(map(repr, values))}, not {value!r}")
 
 
 def _starter(space: Any, thread: Thread) -> Callable[[], Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,7 +16,7 @@ from .fixes import FIXES, Fix
 from .kernel import Kernel, Replacements, demand_kernel_function, source_hash
 from .lockorder import Inversion, inversions, lock_edges
 from .machine import Violation
-from .names import look_up
+from .names import UnknownName, look_up, look_up_or_take, nearest, quoted
 from .program import System
 from .progress import Progress
 from .scenarios import SCENARIOS, Parameters, Scenario
@@ -100,11 +101,15 @@ def check(
 
     `fix` is one function of a kernel function's name, or a dict of them by name, or the name of one in FIXES. `shortest` is
     "steps", "switches" or "any". `parameters` are those of scenarios.Parameters: processes, pages, preempt, slot_cache,
-    device. May raise KernelError (a function the machine can't run) or ValueError (parameters that contradict)."""
+    device. May raise KernelError (a function the machine can't run) or ValueError (an argument that can't be, or parameters
+    that contradict)."""
+    _demand_known(parameters)
     if shortest not in ("steps", "switches", "any"):
         raise ValueError(f"shortest is 'steps', 'switches' or 'any', not {shortest!r}")
-    scene = look_up("scenario", scenario, SCENARIOS) if isinstance(scenario, str) else scenario
-    chosen = look_up("kernel", kernel, KERNELS) if isinstance(kernel, str) else kernel
+    if budget is not None and not isinstance(budget, Budget):
+        raise ValueError(f"budget is a Budget, as in check(..., budget=Budget(max_seconds=5)), not {quoted(budget)}")
+    scene = look_up_or_take("scenario", scenario, SCENARIOS)
+    chosen = look_up_or_take("kernel", kernel, KERNELS)
     functions, name = functions_of_fix(fix)
     given = scene.fill(Parameters(**parameters))
     verdict = Verdict(scene, chosen, fix_name or name, given, shortest)
@@ -116,20 +121,43 @@ def check(
     try:
         limits = budget or Budget(MAX_STATES, None, MAX_BYTES, progress)
         verdict.outcome, _ = explore(system, limits, shortest=shortest, hunt=hunt)
+        look_at_lock_order(verdict, system)
+        verdict.reached = coverage(system.programs)
+        verdict.source = source_hash(system.kernel)
+        _show(verdict, system, limits.tick, nearest)
     finally:
         progress.close()
-    look_at_lock_order(verdict, system)
-    verdict.reached = coverage(system.programs)
-    verdict.source = source_hash(system.kernel)
+    return verdict
+
+
+def _show(verdict: Verdict, system: System, tick: Callable[[int, int], None] | None, nearest: bool) -> None:
+    """Gives the verdict its interleaving."""
     if verdict.verdict == "violated":
         verdict.recorder = record(system, verdict.outcome.schedule)
         verdict.recorder.violation = verdict.outcome.violation
     elif verdict.verdict == "holds" and nearest:
         try:
-            verdict.recorder, verdict.stopped_at = nearest_miss(system)
+            verdict.recorder, verdict.stopped_at = nearest_miss(system, tick)
         except KeyboardInterrupt:
             verdict.stopped_at = "the search for the nearest miss was interrupted"
-    return verdict
+
+
+def _demand_known(parameters: Mapping[str, Any]) -> None:
+    """UnknownName for an argument that check() does not have."""
+    taken = [*inspect.signature(check).parameters][:-1] + list(Parameters._fields)
+    for name in parameters:
+        if name not in Parameters._fields:
+            guess = nearest(name, taken)
+            hint = f"did you mean {guess}? " if guess else ""
+            raise UnknownName(f"check() takes no argument {name!r}; {hint}it takes {', '.join(taken)}")
+
+
+def demand_verdict(function: str, given: Any) -> None:
+    """ValueError where something else was handed over in place of the verdict."""
+    if not isinstance(given, Verdict):
+        name = given if isinstance(given, str) and given in SCENARIOS else "shmem-truncate"
+        more = ", kernel='v6.9'" if function == "against" else ""
+        raise ValueError(f"{function}() takes a verdict: {function}(check({name!r}){more}), not {quoted(given)}")
 
 
 def look_at_lock_order(verdict: Verdict, system: System) -> None:
@@ -173,14 +201,14 @@ def functions_of_fix(fix: Replacements | Callable[..., Any] | Fix | str | None) 
         return {fix.__name__: fix}, f"{fix.__name__}()"
     if fix is None or (isinstance(fix, Mapping) and all(isinstance(n, str) for n in fix)):
         return fix, ", ".join(f"{n}()" for n in fix or {})
-    raise ValueError(f"a fix is a function, a dict of functions by name, or one of swapmodel.FIXES, not {fix!r}")
+    raise ValueError(f"a fix is a function, a dict of functions by name, or one of swapmodel.FIXES, not {quoted(fix)}")
 
 
-def nearest_miss(system: System) -> tuple[Recorder | None, str]:
+def nearest_miss(system: System, tick: Callable[[int, int], None] | None = None) -> tuple[Recorder | None, str]:
     """The interleaving that would go wrong if swapoff waited for nobody, replayed on the real system up to the step at which
     it is stopped; and who stops it."""
     with no_collection():
-        schedule = nearest_schedule(Space(system, skip=SWAPOFF_WAITS))
+        schedule = nearest_schedule(Space(system, skip=SWAPOFF_WAITS), tick)
     recorder = Recorder(system)
     for t in schedule:
         if not recorder.take(t):
@@ -198,9 +226,9 @@ def _frees(system: System) -> bool:
     return any(step.operation is not None and step.operation.name == "vfree" for step in steps)
 
 
-def nearest_schedule(space: Space) -> list[int]:
+def nearest_schedule(space: Space, tick: Callable[[int, int], None] | None = None) -> list[int]:
     """A violating schedule with few steps and few context switches, to show; empty if there is none."""
-    few = Budget(max_states=NEAREST_STATES)
+    few = Budget(max_states=NEAREST_STATES, tick=tick)
     found = fewest_steps(space, few)
     if found is None:
         return []

@@ -10,18 +10,25 @@ import xml.etree.ElementTree as ElementTree
 import jsonschema
 import pytest
 
-from swapmodel import check
+from swapmodel import Budget, check
 from swapmodel.__main__ import main
 from swapmodel.export import Refused, commit_message, load, markdown, svg
-from swapmodel.export.columns import column_starts, labels_of
+from swapmodel.export.calls import rows
+from swapmodel.export.columns import cell, column_starts, evened, labels_of
+from swapmodel.export.frames import told_frames
 from swapmodel.export.report import inline
 from swapmodel.export.saved import SCHEMA, shortened
+from swapmodel.export.telling import drops_reference
 from swapmodel.fixes import load_fix
+from swapmodel.life import THREADS
 from swapmodel.story import fits, read_story
+from swapmodel.story.grammar import events, is_remark
+from swapmodel.trace import Change
 from swapmodel.verdict import all_recorded
 
 CELLS = [tuple(name.split()) for name, cell in all_recorded().items() if cell["verdict"] == "violated"]
 SMALL = [c for c in CELLS if not c[0].startswith("thread") and (c[2:] == ("preempt=full", "slot-cache=off") or c[1] == "v6.8")]
+FAILS = "\n\n    si->swap_map == NULL\n    *** NULL dereference\n"
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -106,6 +113,91 @@ def test_the_columns_tell_the_seed_story_and_little_else(thread):
     assert len(lines) < 40
 
 
+LIVES = [(s, k) for s in ("fault", "fault-ramdisk", "two-faults", "reuse") for k in ("v5.2", "v6.7", "v6.8")]
+
+
+@pytest.mark.parametrize(("scenario", "kernel"), LIVES)
+def test_only_the_kernels_functions_are_told(scenario, kernel):
+    """The threads of life.py are user space, or one system call after the other."""
+    verdict = check(scenario, kernel, shortest="any")
+    for text in (commit_message(verdict), markdown(verdict), svg(verdict)):
+        assert not [name for name in THREADS if re.search(rf"\b{name}\b", text)]
+        assert not re.search(r"\w+_thread\b", text)
+    if verdict.recorder is not None:
+        assert any(f.file == "life.py" for s in verdict.recorder.steps for f in s.stack)
+        assert all(f.file != "life.py" for s in verdict.recorder.steps for f in told_frames(s.stack))
+        fit = fits(read_story(commit_message(verdict), "columns"), kernel, scenario)
+        assert fit.feasible, fit.why
+
+
+def test_the_drop_that_explains_the_count_is_told(thread):
+    """Process 2 drops its own reference before it finds no other, and frees the entries of both."""
+    lines = [line.strip() for line in commit_message(thread).split("\n")]
+    told = ["swap_map[2] 0x41 -> 0x40", "swap_map[3] 0x41 -> 0x40", "swap_map[2] == 0x40"]
+    told += ["swap_map[2] 0x40 -> 0x00", "swap_map[3] 0x40 -> 0x00", "si->inuse_pages 2 -> 0"]
+    assert [line for line in lines if line in told] == told
+
+
+def test_every_drop_by_a_thread_that_goes_on_is_told(race, miss, thread):
+    for verdict in (race, miss, thread):
+        steps, story = verdict.recorder.steps, rows(verdict.recorder)
+        last = {row.thread: row.step for row in story}
+        drops = [i for i, s in enumerate(steps) if any(drops_reference(c) for c in s.changes) and i <= last.get(s.thread, -1)]
+        assert drops and set(drops) <= {row.step for row in story}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "is_drop"),
+    [("0x41", "0x40", True), ("0x02", "0x01", True), ("0xff", "0x40", True), ("0x40", "0x00", False), ("0x40", "0x41", False)],
+)
+def test_what_a_drop_is(before, after, is_drop):
+    assert drops_reference(Change("si0.swap_map[3]", before, after)) is is_drop
+    assert not drops_reference(Change("si.inuse_pages", before, after))
+
+
+@pytest.mark.parametrize("which", ["race", "miss", "thread"])
+def test_the_events_of_a_function_stand_below_one_another(which, request):
+    """Also where a word would begin in another column, so that all of them are moved."""
+    recorder = request.getfixturevalue(which).recorder
+    lines, names = rows(recorder), list(recorder.system.memory.threads)
+    order = list(dict.fromkeys(row.thread for row in lines))
+    names, starts = [names[t] for t in order], column_starts(len(order), 72)
+    indents = {}
+    for row in evened(lines, names, order, starts, 72):
+        first = cell(row, names[order.index(row.thread)], starts, order.index(row.thread), 72)[0]
+        indents.setdefault((row.thread, row.inside), set()).add(len(first) - len(first.lstrip()))
+    assert all(len(found) == 1 for found in indents.values())
+
+
+def test_the_last_lines_of_the_seed_story_stand_below_one_another(thread):
+    read, fails = commit_message(thread).split("\n")[-2:]
+    assert read.strip() == "si->swap_map == NULL"
+    assert len(read) - len(read.lstrip()) == len(fails) - len(fails.lstrip())
+
+
+def test_a_grace_period_is_a_call_of_synchronize_rcu(thread):
+    lines = commit_message(thread).split("\n")
+    at = next(i for i, line in enumerate(lines) if line.strip() == "synchronize_rcu()")
+    call, begins, over, after = lines[at : at + 4]
+    assert (begins.strip(), over.strip()) == ("a grace period begins", "the grace period is over")
+    indent = [len(line) - len(line.lstrip()) for line in (call, begins, over, after)]
+    assert indent == [indent[0], indent[0] + 1, indent[0] + 1, indent[0]]
+    assert "synchronize_rcu()" in svg(thread)
+
+
+def test_a_grace_period_reads_back_and_matters(thread, miss):
+    """The call and both halves are events; where the period waits for the process, its failure after it can't happen."""
+    story = read_story(commit_message(thread), "columns")
+    swapoff = [said.text for said in story.said if story.labels[said.label].endswith("(swapoff)")]
+    assert swapoff[-4:-1] == ["synchronize_rcu()", "a grace period begins", "the grace period is over"]
+    assert fits(story, "as-argued", "thread").feasible
+    assert "synchronize_rcu()\n" in commit_message(miss)
+    assert fits(read_story(commit_message(miss), "columns"), "v6.8", "one-process").feasible
+    over = re.sub(r"<swapoff.*", "the grace period is over", commit_message(miss), flags=re.DOTALL)
+    assert fits(read_story(over, "columns"), "v6.8", "one-process").feasible
+    assert not fits(read_story(over + FAILS, "columns"), "v6.8", "one-process").feasible
+
+
 @pytest.mark.parametrize("width", [40, 72, 75, 100])
 def test_any_width_is_kept(race, thread, width):
     for verdict in (race, thread):
@@ -174,9 +266,31 @@ def test_a_deadlock_is_two_locks_and_two_waits(inverted):
     assert any("<process waits for swap_lock, held by swapoff>" in line for line in told)
 
 
+NOTHING = {
+    "no near miss was found": {"scenario": "munmap-write-locked"},
+    "no near miss was asked for": {"scenario": "one-process", "nearest": False},
+    "the search is unfinished": {"scenario": "thread", "budget": Budget(max_states=2000)},
+}
+
+
+@pytest.mark.parametrize("why", NOTHING)
+def test_without_a_trace_a_remark_says_so(why):
+    verdict = check(kernel="v6.8", **NOTHING[why])
+    text = commit_message(verdict)
+    assert text.startswith("[no interleaving to show: ") and text.endswith(f"{why}]")
+    assert is_remark(text) and events(text) == [] and len(text) <= 72
+    assert max(map(len, commit_message(verdict, 40).split("\n"))) <= 40
+    assert f"\n\nN{text[2:-1]}.\n\n" in markdown(verdict)
+    assert "```text" not in markdown(verdict)
+
+
+def test_the_command_writes_the_remark(capsys):
+    assert main(["check", "munmap-write-locked", "--commit-message", "-"]) == 0
+    assert capsys.readouterr().out == "[no interleaving to show: it holds, and no near miss was found]\n"
+
+
 def test_without_a_trace_there_are_no_columns():
     verdict = check("munmap-write-locked", "v6.8")
-    assert commit_message(verdict) == ""
     assert "```text" not in markdown(verdict)
     assert ElementTree.fromstring(svg(verdict)).tag == f"{SVG}svg"
 
@@ -238,6 +352,12 @@ def test_the_picture_shows_lanes_switches_words_locks_and_the_failure(thread):
     assert "process 1 holds mm1.page_table_lock, and still does at the end" in told
 
 
+def test_the_legend_speaks_of_fields(thread):
+    shown = texts(ElementTree.fromstring(svg(thread)))
+    assert "changes a field" in shown
+    assert "changes a word" not in shown
+
+
 def test_the_picture_shows_readers_and_the_grace_period(miss):
     told = [t.text for t in ElementTree.fromstring(svg(miss)).iter(f"{SVG}title")]
     assert any(t.startswith("process is an RCU reader") for t in told)
@@ -281,8 +401,6 @@ def test_what_was_saved_is_what_is_loaded(which, request):
 
 
 def test_unfinished_and_traceless_verdicts_load():
-    from swapmodel import Budget
-
     for verdict in (check("thread", "v6.8", budget=Budget(max_states=2000)), check("munmap-write-locked", "v6.8")):
         assert same(load(verdict.document()).document(), verdict.document())
 
@@ -490,7 +608,7 @@ def test_check_writes_and_show_reads(tmp_path, capsys):
     names = {form: tmp_path / f"trace.{form}" for form in ("json", "commit-message", "markdown", "svg")}
     words = [word for form, file in names.items() for word in (f"--{form}", str(file))]
     assert main(["check", "shmem-truncate", *words]) == 1
-    report = capsys.readouterr().out.rpartition("\n\n")[0]
+    report = capsys.readouterr().out.rstrip("\n")
     assert main(["show", str(names["json"])]) == 0
     assert capsys.readouterr().out.rstrip("\n") == report
     for form, file in names.items():

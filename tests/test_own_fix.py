@@ -35,6 +35,12 @@ MISTAKES = {  # the text of the fix; the line; the words of the remedy
     "no yield": (instead(RETURN, "    rcu_read_lock()\n    return True\n"), 9, "write `yield rcu_read_lock(...)`"),
     "arity": (instead("(entry):\n    si", "(si, entry):\n    si"), 1, "write `def free_swap_and_cache(entry):`"),
     "keyword only": (instead("(entry):\n    si", "(*, entry):\n    si"), 1, "write `def free_swap_and_cache(entry):`"),
+    "too few arguments": (
+        instead("_free(si, entry)", "_free(si)"),
+        5,
+        "missing 1 required positional argument: 'entry': write `__swap_entry_free(si, entry)`",
+    ),
+    "too many arguments": (instead("put_swap_device(si)", "put_swap_device(si, entry)"), 8, "write `put_swap_device(si)`"),
     "operation's arity": (instead(RETURN, "    yield spin_lock()\n"), 9, "spin_lock() takes (lock), not 0 arguments"),
     "loop without a step": (instead(RETURN, "    while True:\n        x = 1\n"), 10, "a loop without end?"),
     "loop with ever new values": (
@@ -55,12 +61,32 @@ MISTAKES = {  # the text of the fix; the line; the words of the remedy
     "sleeps under a spinlock": (
         instead(RETURN, "    yield spin_lock(swap_lock)\n    yield mutex_lock(swapon_mutex)\n"),
         10,
-        "inside swap_lock, since FILE:9, in free_swap_and_cache(): leave the section",
+        "calls mutex_lock(), which may sleep, inside swap_lock, since FILE:9, in free_swap_and_cache(): leave the section",
+    ),
+    "sleeps deep in a call": (
+        instead(RETURN, "    yield spin_lock(swap_lock)\n    yield from shmem_unuse(0)\n"),
+        10,
+        "calls shmem_unuse(), which may sleep in mutex_lock(), inside swap_lock",
+    ),
+    "reads without the lock": (
+        instead("    count", "    x = yield read(si.inuse_pages)\n    count"),
+        5,
+        "reads si.inuse_pages without si.lock: READ_ONCE(si.inuse_pages) for a lockless look, or hold si.lock",
+    ),
+    "writes without the lock": (
+        instead("    count", "    yield WRITE_ONCE(si.inuse_pages, 0)\n    count"),
+        5,
+        "free_swap_and_cache() writes si.inuse_pages without si.lock: hold si.lock",
+    ),
+    "calls without the lock": (
+        instead("    count", "    yield from swap_range_free(si, 1, 1)\n    count"),
+        5,
+        "calls swap_range_free(), which ",
     ),
     "sleeps in an RCU section": (
         instead(RETURN, "    yield rcu_read_lock()\n    yield from synchronize_rcu()\n    yield rcu_read_unlock()\n"),
         10,
-        "inside an RCU read-side section, since FILE:9",
+        "calls synchronize_rcu(), which may sleep, inside an RCU read-side section, since FILE:9",
     ),
     "spinlock left held": (
         instead(RETURN, "    yield spin_lock(swap_lock)\n    return True\n"),
@@ -322,9 +348,17 @@ def test_spoiled_fixes_end_in_a_verdict_or_one_sentence(seed, tmp_path):
 
 
 def test_in_a_real_notebook():
-    """Through ipykernel: the same five mistakes, and what the reader sees."""
+    """Through ipykernel: some of these mistakes, and what the reader sees."""
     nbclient, nbformat = pytest.importorskip("nbclient"), pytest.importorskip("nbformat")
-    names = ["no yield from", "arity", "loop of steps", "sleeps under a spinlock", "spinlock left held"]
+    names = [
+        "no yield from",
+        "arity",
+        "too few arguments",
+        "loop without a step",
+        "loop of steps",
+        "sleeps under a spinlock",
+        "spinlock left held",
+    ]
     ask = (
         "try:\n    found = check('shmem-truncate', fix=free_swap_and_cache, nearest=False)\n    print(remedy(found))\n"
         "except KernelError as error:\n    print(error)\n"
@@ -335,6 +369,18 @@ def test_in_a_real_notebook():
     book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells])
     nbclient.NotebookClient(book, timeout=60).execute()
     printed = [c.outputs[0]["text"] for c in book.cells[2::2]]
-    for name, text in zip(names, printed, strict=True):
-        assert text.startswith(f"<cell>:{MISTAKES[name][1]}"), text
-        assert MISTAKES[name][2].replace("FILE", "<cell>") in text
+    for cell, (name, text) in enumerate(zip(names, printed, strict=True), 1):
+        file = f"<cell {2 * cell}>"  # the number that stands beside it
+        assert text.startswith(f"{file}:{MISTAKES[name][1]}"), text
+        assert MISTAKES[name][2].replace("FILE", file) in text
+
+
+def test_the_trace_of_a_cells_fix_has_no_number():
+    """A notebook that is run again gives its cells other numbers: what was saved must still replay."""
+    nbclient, nbformat = pytest.importorskip("nbclient"), pytest.importorskip("nbformat")
+    looks = "print({f.file for s in found.recorder.steps for f in s.stack if f.function == 'free_swap_and_cache'})"
+    ask = f"from swapmodel import check\nfound = check('shmem-truncate', fix=free_swap_and_cache)\n{looks}"
+    cells = [nbformat.v4.new_code_cell(c) for c in (instead("    yield from put_swap_device(si)\n", ""), ask)]
+    book = nbformat.v4.new_notebook(cells=cells)
+    nbclient.NotebookClient(book, timeout=60).execute()
+    assert book.cells[1].outputs[0]["text"] == "{'<cell>'}\n"

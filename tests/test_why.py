@@ -471,3 +471,17 @@ def test_the_command(capsys):
     assert status == 2 and "did you mean get-swap-device?" in out.err
     status, out = run(capsys, "shmem-truncate", "--max-states", "10", "--kernel", "v6.9")
     assert status == 3
+
+
+# ---- how it is told ------------------------------------------------------------------------------------------------------
+
+
+def test_a_swap_map_byte_is_shown_in_hex(whys):
+    told = whys["shmem-truncate", "v6.8"]
+    assert "READ_ONCE(swap_map[1]) = 0x40" in re.sub(r"\s+", " ", str(told))
+    orders = told.document()["orders"]
+    assert "READ_ONCE(swap_map[1]) = 0x40" in [o["then"]["text"] for o in orders]
+
+
+def test_names_are_not_broken_at_their_hyphens(verdicts):
+    assert "get-swap-device:" in str(against(verdicts["shmem-truncate", "v6.8"], fix="get-swap-device"))

@@ -8,8 +8,9 @@ from typing import Any
 
 from ..explore import Budget, explore
 from ..kernel import Replacements
+from ..names import quoted
 from ..program import System
-from ..verdict import Verdict, functions_of_fix
+from ..verdict import Verdict, demand_verdict, functions_of_fix
 from .misses import Miss, nearest_misses
 from .orders import Order, Orders, needed_orders
 from .others import remarks
@@ -107,6 +108,9 @@ def why(
     """Explains a verdict. `fix` is the one that it was checked with, needed only where it holds and has no name in FIXES.
     `seconds` of CPU bound the search for orderings, and for near misses; what they end is said to be undecided. `tick(rule)`
     is called before each near miss is looked for. ValueError for an unfinished verdict: there is nothing to explain yet."""
+    demand_verdict("why", verdict)
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        raise ValueError(f"seconds is a number of seconds, not {quoted(seconds)}")
     if verdict.verdict == "unfinished":
         raise ValueError(f"{verdict!r}: not finished ({verdict.outcome.reason}), so there is nothing to explain")
     found = Why(verdict)

@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 from ..machine import BLOCKED, NULL, Cpu, Violation
 from ..program import Step, System
-from ..trace import Recorder, TraceStep, show_value
+from ..trace import Recorder, TraceStep
 from ..views import function_of, visible_frames
+from .steps import loaded
 
 LOOK = 100  # steps of one thread that are looked ahead for the old path
 PARTS = 10  # steps that a meeting without a common path behind it counts for
@@ -238,5 +239,5 @@ def changed_by(recorder: Recorder, number: int) -> str:
 
 
 def returned(step: TraceStep) -> str:
-    value = show_value(step.value)
+    value = loaded(step)
     return f"{step.operation}" if value is None else f"{step.operation} returns {value}"

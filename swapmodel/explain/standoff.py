@@ -8,9 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 from ..kernel import Kernel, Replacements
-from ..names import look_up
+from ..names import look_up_or_take
 from ..trace import Recorder
-from ..verdict import Verdict, functions_of_fix
+from ..verdict import Verdict, demand_verdict, functions_of_fix
 from ..versions import KERNELS
 from ..views import WIDTH, columns, failure, function_of, sentence
 from .replayed import Ended, changed_by, follow, returned, waits_for
@@ -45,7 +45,8 @@ class Standoff:
         count = len(self.verdict.recorder.steps) if self.verdict.recorder else 0
         name = self.verdict.scenario.name
         head = f"The bad schedule of {name} on {_where(self.verdict)}, {count} steps, against {self.against}:"
-        return "\n".join([textwrap.fill(head, 2 * WIDTH), "", columns(self.recorder), "", wrapped(self.said)])
+        title = textwrap.fill(head, 2 * WIDTH, break_on_hyphens=False)
+        return "\n".join([title, "", columns(self.recorder), "", wrapped(self.said)])
 
     def __repr__(self) -> str:
         return f"<{self.verdict.scenario.name} against {self.against}: {self.said}>"
@@ -72,11 +73,12 @@ def against(
     """Replays the counterexample of a `violated` verdict on `kernel`, or the same one, with `fix`, as for check(). It tells the
     first step that is now blocked or goes another way, and who is in the way. That stops this one schedule: whether others are
     left is for check() to find out. ValueError if the verdict has no counterexample, or if neither is given."""
+    demand_verdict("against", verdict)
     if verdict.verdict != "violated" or verdict.recorder is None or not verdict.recorder.steps:
         raise ValueError(f"{verdict!r}: there is no bad schedule to replay")
     if fix is None and kernel is None:
         raise ValueError("against() needs a fix or a kernel to replay the schedule on")
-    other = look_up("kernel", kernel, KERNELS) if isinstance(kernel, str) else kernel or verdict.kernel
+    other = verdict.kernel if kernel is None else look_up_or_take("kernel", kernel, KERNELS)
     functions, name = functions_of_fix(fix)
     told = " with ".join(filter(None, [other.name if kernel is not None else "", fix_name or name]))
     system = verdict.scenario.system(other, verdict.parameters, functions)

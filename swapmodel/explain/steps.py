@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from ..explore.space import Watched
-from ..machine import BLOCKED, Cpu, Violation
+from ..machine import BLOCKED, Address, Cpu, Violation
 from ..program import Step, System
+from ..trace import TraceStep, show_value
+from ..views import describe
 
 
 class Taken(NamedTuple):
@@ -68,3 +70,17 @@ class Replay:
     def conflicts(self, a: Taken, b: Taken) -> frozenset[int]:
         """The words for which it matters which of the two comes first."""
         return (a.writes & (b.reads | b.writes)) | (a.reads & b.writes)
+
+
+def did(step: TraceStep) -> str:
+    """What a step did, or the value that it read."""
+    value = loaded(step)
+    return describe(step) or (describe(step, every_step=True) if value is None else f"{step.operation} = {value}")
+
+
+def loaded(step: TraceStep) -> str | None:
+    """The value that a step returned; a number that it read as its word shows it: 0x40 of a swap_map byte."""
+    address, value = step.operation.address, step.value
+    if step.operation.name in ("READ_ONCE", "read") and type(value) is int and isinstance(address, Address):
+        return address.show(value)
+    return show_value(value)

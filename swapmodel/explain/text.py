@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..trace import TraceStep
-from ..views import WIDTH, describe, failure, function_of, plural, sentence, wrapped
+from ..views import WIDTH, failure, function_of, plural, sentence, wrapped
 from .misses import Miss
 from .pin import Pin
-from .steps import Taken
+from .steps import Taken, did
 
 if TYPE_CHECKING:
     from .explain import Why
@@ -96,8 +96,7 @@ def _orders(why: Why, steps: Sequence[TraceStep], names: Sequence[str]) -> Itera
 
 def _step(step: Taken, steps: Sequence[TraceStep], names: Sequence[str]) -> str:
     told = steps[step.number - 1]
-    did = describe(told) or describe(told, every_step=True)
-    return f"{names[step.thread]}, {function_of(told)}, step {step.number}: {did}"
+    return f"{names[step.thread]}, {function_of(told)}, step {step.number}: {did(told)}"
 
 
 def _pin(pin: Pin, steps: Sequence[TraceStep], names: Sequence[str]) -> Iterator[str]:
@@ -150,7 +149,7 @@ def step_document(step: Taken, steps: Sequence[TraceStep], names: Sequence[str])
         "number": step.number,
         "thread": names[step.thread],
         "function": function_of(told),
-        "text": describe(told) or describe(told, every_step=True),
+        "text": did(told),
     }
 
 

@@ -1,6 +1,6 @@
 """A verdict, to send on: as columns of a commit message, as Markdown, as a picture; and read back from its JSON.
 
-telling.py  which steps tell the story; holds.py: what is held meanwhile; calls.py: inside which calls
+telling.py  which steps tell the story; holds.py: what is held meanwhile; calls.py, frames.py: inside which calls
 columns.py  the columns; report.py; picture.py, with lanes.py: where everything stands in it
 saved.py    a saved verdict, read back
 """

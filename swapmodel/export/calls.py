@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ..program import Frame
 from ..trace import Recorder, TraceStep
-from ..views import visible_frames
+from .frames import told_frames
 from .telling import Event, telling
 
 LANDMARKS = {"free_swap_and_cache", "free_swap_and_cache_nr", "__try_to_reclaim_swap", "folio_free_swap", "try_to_unuse"}
@@ -16,13 +16,15 @@ LANDMARKS |= {"do_swap_page", "swapoff", "swapon"}  # calls by which people know
 
 
 class Row(NamedTuple):
-    """A line of the story: an event, or the call of a function. `depth` counts the calls that are shown around it."""
+    """A line of the story: an event, or the call of a function. `depth` counts the calls that are shown around it; `inside` is
+    the number of the row that is the innermost of them, -1 if there is none."""
 
     step: int
     thread: int
     kind: str  # as Event, or call
     text: str
     depth: int
+    inside: int
 
 
 def rows(recorder: Recorder, *, all_locks: bool = False) -> list[Row]:
@@ -31,13 +33,18 @@ def rows(recorder: Recorder, *, all_locks: bool = False) -> list[Row]:
     paths = _paths(recorder.steps, events)
     shown = _shown_calls(paths)
     printed: dict[int, tuple[Call, ...]] = {}
+    row_of: dict[Call, int] = {}
     lines: list[Row] = []
     for event, path in zip(events, paths, strict=True):
         around = tuple(call for call in path if call in shown)
         before = printed.get(event.thread, ())
-        new = [(depth, call) for depth, call in enumerate(around) if call not in before]
-        lines += [Row(event.step, event.thread, "call", f"{call.function}()", depth) for depth, call in new]
-        lines.append(Row(event.step, event.thread, event.kind, event.text, len(around)))
+        inside = -1
+        for depth, call in enumerate(around):
+            if call not in before:
+                row_of[call] = len(lines)
+                lines.append(Row(event.step, event.thread, "call", f"{call.function}()", depth, inside))
+            inside = row_of[call]
+        lines.append(Row(event.step, event.thread, event.kind, event.text, len(around), inside))
         printed[event.thread] = around
     return lines
 
@@ -57,7 +64,7 @@ def _paths(steps: Sequence[TraceStep], events: Sequence[Event]) -> list[tuple[Ca
     known: list[tuple[Call, ...]] = []
     for i, step in enumerate(steps):
         calls, frames = at.get(step.thread, ((), ()))
-        stack = visible_frames(step.stack)
+        stack = told_frames(step.stack)
         same = _same_calls(frames, stack)
         new = (Call(f.function, depth, step.thread, i) for depth, f in enumerate(stack) if depth >= same)
         at[step.thread] = ((*calls[:same], *new), stack)

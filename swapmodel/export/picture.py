@@ -1,4 +1,4 @@
-"""The sequence picture of a trace, as SVG: a lane for each CPU, context switches as arrows, changed words, locks as bars.
+"""The sequence picture of a trace, as SVG: a lane for each CPU, context switches as arrows, changed fields, locks as bars.
 
 Kinds are told by shape and text, and by a colour of Okabe and Ito's palette only besides. No font, picture or script from
 elsewhere; light and dark as the reader's own setting. The same verdict is always the same text."""
@@ -37,7 +37,7 @@ SHAPES = {  # around (0, 0), in 10 pixels
     "failure": '<path d="M-2.5-6H2.5L6-2.5V2.5L2.5 6H-2.5L-6 2.5V-2.5Z"/><path d="M-3-3 3 3M3-3-3 3" class="cross"/>',
 }
 LEGEND = {
-    "change": "changes a word",
+    "change": "changes a field",
     "read": "reads what another one changed",
     "lock": "takes a lock (bar: holds it)",
     "rcu": "hatched bar: RCU reader",

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from ..scenarios import Parameters
 from ..views import failure, heading, plural, sentence
-from .columns import commit_message
+from .columns import commit_message, nothing_to_show
+from .frames import told
 
 if TYPE_CHECKING:
     from ..verdict import Verdict
@@ -19,13 +20,14 @@ CODE = re.compile(r"\w[\w.\[\]>-]*(?:\(\))?")  # a name, a word of memory, a cal
 def markdown(verdict: Verdict) -> str:
     """Title, what was asked, the columns in a fence, the cause in one sentence, and the command that finds it again."""
     parts = [f"### {inline(title(verdict))}", asked(verdict)]
-    columns = commit_message(verdict)
     traced = verdict.recorder is not None and bool(verdict.recorder.steps)
-    if columns:
-        parts += [*([inline(heading(verdict))] if traced else []), f"```text\n{columns}\n```"]
-    told = cause(verdict) if traced else ""
-    if told:
-        parts.append(inline(sentence(told)))
+    if traced or verdict.verdict == "violated":
+        parts += [*([inline(heading(verdict))] if traced else []), f"```text\n{commit_message(verdict)}\n```"]
+    else:
+        parts.append(inline(sentence(nothing_to_show(verdict))))
+    why = cause(verdict) if traced or verdict.verdict != "violated" else ""
+    if why:
+        parts.append(inline(sentence(why)))
     parts += ["To reproduce:", f"```sh\n{command(verdict)}\n```", f"Source of the model: `{verdict.source}`."]
     return "\n\n".join(parts) + "\n"
 
@@ -49,7 +51,7 @@ def asked(verdict: Verdict) -> str:
 def cause(verdict: Verdict) -> str:
     """What goes wrong, or what stops it, in one sentence; why the search is unfinished."""
     if verdict.verdict == "violated" and verdict.recorder is not None:
-        return failure(verdict.recorder) or str(verdict.outcome.violation)
+        return failure(told(verdict.recorder)) or str(verdict.outcome.violation)
     return verdict.stopped_at or verdict.outcome.reason
 
 

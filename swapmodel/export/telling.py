@@ -3,7 +3,8 @@
 A step tells when one thread learns by it what another one did. So for every word that one thread reads after another has
 changed it, all changes of the word are told, and the first such read of each thread. Told besides: the count that swapoff goes
 by, a swap entry that is used after its slot was given away, locks and references that keep others waiting or did not, the
-freeing of what is touched later, the failure or the waits at the end. Bookkeeping is not."""
+freeing of what is touched later, the reference to a swap entry that a thread drops before it goes on, the failure or the waits
+at the end. Bookkeeping is not."""
 
 from __future__ import annotations
 
@@ -14,13 +15,16 @@ from typing import NamedTuple
 from ..machine import Address
 from ..program import Frame
 from ..trace import Change, Recorder, TraceStep
-from ..views import PLAIN_NAMES, RCU_WAIT, TAKES, WAITS, show_change, visible_frames
+from ..views import PLAIN_NAMES, RCU_WAIT, TAKES, WAITS, show_change
+from .frames import told_frames
 from .holds import Hold, holds, subject, takes
 
 QUIET = {"flags", "data", "lowest_bit", "highest_bit", "mm_users", "mmlist", "refcount", "mapcount"}
 QUIET |= {"uptodate", "dirty", "index", "users"}
 QUIET_GLOBALS = {"nr_swap_pages", "total_swap_pages", "swap_active_head", "swap_avail_head", "least_priority"}
 ALWAYS = {"inuse_pages", "content"}
+CACHED = 0x40  # SWAP_HAS_CACHE in the byte of a swap entry: the swap cache, which is no user of it
+COUNT = re.compile(r"(?:.*\.)?swap_map\[\d+\]")
 SPINS = {n for n in TAKES if n.startswith("spin_")} | {"rcu_read_lock", "local_irq_disable"}
 
 
@@ -49,6 +53,8 @@ def telling(recorder: Recorder, *, all_locks: bool = False) -> list[Event]:
     told |= {i for i, s in enumerate(steps) if s.fault}
     held = holds(steps)
     told |= {h.first for h in held if _lock_tells(h, steps, told, waits, all_locks)}
+    last = {t: len(steps) for t in waits} | {steps[i].thread: i for i in sorted(told) if steps[i].thread not in waits}
+    told |= {i for i, s in enumerate(steps) if i < last.get(s.thread, 0) and any(map(drops_reference, s.changes))}
     events = [e for i in sorted(told) for e in _events(recorder, i, shared)]
     return [*events, *_endings(recorder, waits)]
 
@@ -111,6 +117,15 @@ def _tells(change: Change, shared: Collection[str]) -> bool:
     return not zeroed and (change.name in shared or change.name.rpartition(".")[2] in ALWAYS)
 
 
+def drops_reference(change: Change) -> bool:
+    """Does a swap entry have one user less: 0x41 -> 0x40? That the swap cache lets go of it, 0x40 -> 0x00, is not that."""
+    values = (change.before, change.after)
+    if not COUNT.fullmatch(change.name) or not all(shown.startswith("0x") for shown in values):
+        return False
+    before, after = (int(shown, 16) & ~CACHED for shown in values)
+    return after < before
+
+
 def _freed_and_touched(step: TraceStep, recorder: Recorder) -> bool:
     violation = recorder.violation
     touched = violation.address.object if violation is not None and violation.address is not None else ""
@@ -143,7 +158,7 @@ def _lock_tells(hold: Hold, steps: Sequence[TraceStep], told: set[int], waits: d
 
 def _events(recorder: Recorder, i: int, shared: dict[str, dict[int, int]]) -> Iterator[Event]:
     step = recorder.steps[i]
-    stack = visible_frames(step.stack)
+    stack = told_frames(step.stack)
     for kind, text in _said(recorder, i, shared):
         yield Event(i, step.thread, kind, text, stack)
 
@@ -160,7 +175,8 @@ def _said(recorder: Recorder, i: int, shared: dict[str, dict[int, int]]) -> Iter
         yield "grace", f"{name}({subject(step)})"
     elif step.changes:
         births = [c for c in step.changes if c.after == "allocated"]
-        for change in births or [c for c in step.changes if _tells(c, shared)] or step.changes:
+        own = [c for c in step.changes if _tells(c, shared) or (COUNT.fullmatch(c.name) and c.before != "()")]
+        for change in births or own or step.changes:
             yield "free" if change.after == "freed" else "change", show_change(change)
     else:
         word = next((w for w in _words(step) if i in shared.get(str(w), {})), _words(step)[0])
@@ -184,4 +200,4 @@ def _endings(recorder: Recorder, waits: dict[int, str]) -> Iterator[Event]:
     begun = {s.thread for s in recorder.steps}
     for t, text in waits.items():
         if t in begun:
-            yield Event(len(recorder.steps), t, "wait", text, visible_frames(recorder.at[t].stack))
+            yield Event(len(recorder.steps), t, "wait", text, told_frames(recorder.at[t].stack))

@@ -9,11 +9,12 @@ mistakes.py    what a reader did wrong where a check found it, and the remedy
 
 from __future__ import annotations
 
+from ..names import Named
 from .candidates import CANDIDATES
 from .fix import KINDS, Fix
 from .load import load_fix
 from .wrong import REMOVED, WEAKER
 
-FIXES = {f.name: f for f in (*CANDIDATES, *WEAKER, *REMOVED)}
+FIXES = Named("fix", {f.name: f for f in (*CANDIDATES, *WEAKER, *REMOVED)})
 
 __all__ = ["FIXES", "KINDS", "Fix", "load_fix"]

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..program import OWN_FILES, Frame
+from ..machine import Address
+from ..program import CELL, OWN_FILES, Frame, short_file
 from ..trace import Recorder, TraceStep
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def remedy(verdict: Verdict) -> str:
     if violation.kind == "sleeping while atomic":
         return _sleeps(recorder)
     if violation.kind == "lock misuse":
-        return _taken_twice(recorder) or _left_held(recorder)
+        return _unguarded(recorder) or _taken_twice(recorder) or _left_held(recorder)
     if violation.kind == "deadlock":
         return _never_given_back(recorder) or _goes_round(recorder)
     return _goes_round(recorder) if violation.kind == "livelock" else ""
@@ -94,15 +95,50 @@ def own(stack: tuple[Frame, ...]) -> Frame | None:
     return next((f for f in reversed(stack) if not f.file.startswith(OWN_FILES)), None)
 
 
-def _at(stack: tuple[Frame, ...]) -> str:
+def _line(recorder: Recorder, frame: Frame) -> str:
+    """File and line; of a notebook cell with its number."""
+    code = getattr(getattr(recorder.system.kernel, frame.function, None), "__code__", None)
+    file = short_file(code.co_filename) if frame.file == CELL and code is not None else frame.file
+    return f"{file}:{frame.line}"
+
+
+def _at(recorder: Recorder, stack: tuple[Frame, ...]) -> str:
     """Where somebody was: in the reader's function if it was on the call stack, in the innermost otherwise."""
     frame = own(stack) or stack[-1]
-    return f"{frame.file}:{frame.line}, in {frame.function}()"
+    return f"{_line(recorder, frame)}, in {frame.function}()"
 
 
-def _begin(stack: tuple[Frame, ...]) -> str:
+def _begin(recorder: Recorder, stack: tuple[Frame, ...]) -> str:
     frame = own(stack) or stack[-1]
-    return f"{frame.file}:{frame.line}: {frame.function}()"
+    return f"{_line(recorder, frame)}: {frame.function}()"
+
+
+def _called(step: TraceStep) -> tuple[str, str]:
+    """The call that stands on the reader's line, and the primitive in it that takes the step: often the same."""
+    frame, operation = own(step.stack), _plain(step.operation.name)
+    if frame is None:
+        return operation, operation
+    below = step.stack[len(step.stack) - step.stack[::-1].index(frame) :]
+    primitive = next((f.function for f in below if f.file.startswith("machine/")), operation)
+    return (below[0].function if below else operation), primitive
+
+
+def _unguarded(recorder: Recorder) -> str:
+    """Who reads or writes without the lock that the layout names."""
+    fault, violation = recorder.steps[-1], recorder.violation
+    address = violation.address if violation else None
+    if not isinstance(address, Address) or address.guard is None or own(fault.stack) is None:
+        return ""
+    lock = address.guard
+    told = {f"{address} is read without {lock}": "reads", f"{address} is written without {lock}": "writes"}
+    verb = told.get(str(violation))
+    if verb is None:
+        return ""
+    begin, did = _begin(recorder, fault.stack), f"{verb} {address} without {lock}"
+    if own(fault.stack) != fault.stack[-1]:
+        return f"{begin} calls {_called(fault)[0]}(), which {did}: hold {lock} around the call"
+    lockless = f"READ_ONCE({address}) for a lockless look, or " if verb == "reads" and address.lockless else ""
+    return f"{begin} {did}: {lockless}hold {lock}"
 
 
 def _sleeps(recorder: Recorder) -> str:
@@ -110,12 +146,14 @@ def _sleeps(recorder: Recorder) -> str:
     sections = [h for h in held(recorder, fault.thread) if h.release in ATOMIC]
     if not sections or not (own(fault.stack) or own(sections[-1].stack)):
         return ""
-    section, name = sections[-1], fault.operation.name
+    section, (called, sleeps) = sections[-1], _called(fault)
     if own(fault.stack) is None:  # the reader's function has returned
-        return _left(section)
-    instead = "folio_trylock() does not sleep" if name == "folio_lock" else "leave the section before it"
-    since = f"{section}, since {_at(section.stack)}"
-    return f"{_begin(fault.stack)} calls {name}(), which may sleep, inside {since}: {instead}, or take the section away"
+        return _left(recorder, section)
+    instead = "folio_trylock() does not sleep" if sleeps == "folio_lock" else "leave the section before it"
+    since = f"{section}, since {_at(recorder, section.stack)}"
+    which = "may sleep" if called == sleeps else f"may sleep in {sleeps}()"
+    begin = _begin(recorder, fault.stack)
+    return f"{begin} calls {called}(), which {which}, inside {since}: {instead}, or take the section away"
 
 
 def _taken_twice(recorder: Recorder) -> str:
@@ -127,8 +165,9 @@ def _taken_twice(recorder: Recorder) -> str:
         return ""
     function = fault.stack[-1].function
     return (
-        f"{_begin(fault.stack)} takes {before[-1]} in {function}(), but has it since {_at(before[-1].stack)}: release it "
-        "before the call, or call what expects it to be held (as __swap_entry_free_locked() does)"
+        f"{_begin(recorder, fault.stack)} takes {before[-1]} in {function}(), but has it since "
+        f"{_at(recorder, before[-1].stack)}: release it before the call, or call what expects it to be held (as "
+        "__swap_entry_free_locked() does)"
     )
 
 
@@ -140,12 +179,12 @@ def _left_held(recorder: Recorder) -> str:
     left = [h for h in held(recorder, fault.thread) if own(h.stack) and h.release != "percpu_ref_put"]
     if not left:
         return ""
-    return _left(left[0])
+    return _left(recorder, left[0])
 
 
-def _left(section: Held) -> str:
-    verb = "takes" if section.what else "begins"
-    return f"{_begin(section.stack)} {verb} {section} and returns without its end: `yield {_call(section)}` before every return"
+def _left(recorder: Recorder, section: Held) -> str:
+    begin, verb = _begin(recorder, section.stack), "takes" if section.what else "begins"
+    return f"{begin} {verb} {section} and returns without its end: `yield {_call(section)}` before every return"
 
 
 def _call(section: Held) -> str:
@@ -158,9 +197,10 @@ def _never_given_back(recorder: Recorder) -> str:
         for section in held(recorder, thread):
             if not own(section.stack):
                 continue
+            begin = _begin(recorder, section.stack)
             if section.release == "percpu_ref_put":
-                return f"{_begin(section.stack)} pins the device for ever: put_swap_device() on every path to the end"
-            return f"{_begin(section.stack)} takes {section}, and nobody can go on: `yield {_call(section)}` before it waits"
+                return f"{begin} pins the device for ever: put_swap_device() on every path to the end"
+            return f"{begin} takes {section}, and nobody can go on: `yield {_call(section)}` before it waits"
     return ""
 
 
@@ -169,11 +209,9 @@ def _goes_round(recorder: Recorder) -> str:
     for thread in range(len(recorder.system.memory.threads)):
         lines = sorted({(f.file, f.function, f.line) for f in _round(recorder, thread)})
         if lines:
-            file, function, line = lines[0]
-            upto = f"-{lines[-1][2]}" if lines[-1][2] != line else ""
-            return (
-                f"{file}:{line}{upto}: {function}() goes round here without end: give the loop a way out that others can open"
-            )
+            first, last = (Frame(function, file, line) for file, function, line in (lines[0], lines[-1]))
+            here = _line(recorder, first) + (f"-{last.line}" if last.line != first.line else "")
+            return f"{here}: {first.function}() goes round here without end: give the loop a way out that others can open"
     return ""
 
 
