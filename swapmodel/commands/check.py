@@ -34,5 +34,5 @@ def check_one(given: argparse.Namespace) -> int:
     export(exports, verdict)
     if all(out is not sys.stdout for _, out in exports):
         print(report(verdict, given.every_step))
-        print(f"\n{verdict.outcome.seconds:.2f} s of CPU for the search")
+        print(f"{verdict.outcome.seconds:.2f} s of CPU for the search", file=sys.stderr)
     return STATUS[verdict.verdict]

@@ -35,6 +35,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 def decide(given: argparse.Namespace) -> int:
     """Status 0 feasible, 1 infeasible, 2 not understood, 3 unfinished."""
     from ..explore import Budget
+    from ..fixes import FIXES
     from ..progress import Progress
     from ..scenarios import SCENARIOS
     from ..story import fits, read_story
@@ -44,6 +45,8 @@ def decide(given: argparse.Namespace) -> int:
 
     written = text_of(given.file)
     story, head = read_story(written, given.file), heading(written)
+    if not given.fix and head.fix and head.fix not in FIXES:
+        raise BadUse(f"{given.file}: is about the fix {head.fix}, a file: name it with --fix")
     fix, fix_name = chosen_fix(given.fix or head.fix or None)
     asked = {n: getattr(given, n) for n in ("processes", "pages", "preempt", "device") if getattr(given, n) is not None}
     if given.slot_cache:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 from ..machine import BLOCKED, Cpu, Violation
 from ..program import Step
 from .budget import CHUNK, Budget
-from .space import BITS, Found, Space
+from .space import BITS, Found, Space, deadlock
 
 POSITIONS = 1 << 24  # more than a script has
 
@@ -91,24 +91,44 @@ class Guided:
         if position not in self.furthest[state]:
             return
         space, wanted, placed = self.space, self.script.wanted(position), self.script.placed(position)
-        row = space.rows[state >> space.shift]
+        row, stuck = space.rows[state >> space.shift], True
         for t, mask in enumerate(space.masks):
             change = row.get(state & mask)
             if change is None:
                 try:
                     change = space.difference(state, t)
                 except Found as found:
-                    self.violations += 1
+                    self.violations, stuck = self.violations + 1, False
                     if t in wanted and self._fails(node, t, found):
                         return
                     continue
             if change:
+                stuck = False
                 new, after = state + change, position
-                if t in wanted:
-                    after = self.script.taken(position, last_step(space, state, t, space.length(state, t)))
+                ends = bool(space.system.at_end) and space.is_final(new)
+                if t in wanted or ends:
+                    taken = last_step(space, state, t, space.length(state, t))
+                    self.violations += ends and taken.violation is not None
+                    if t in wanted:
+                        after = self.script.taken(position, taken)
                 if placed or after != position:
                     after = self._standing(after, new)
                 if after not in self.furthest.get(new, ()) and self._note(new, after, node, t, t == last):
+                    return
+        if stuck and wanted and not space.is_final(state):
+            self._nobody_moves(node)
+
+    def _nobody_moves(self, node: int) -> None:
+        """A deadlock, which is an event of any thread that waits there."""
+        state, position = divmod(node, POSITIONS)
+        end = deadlock(self.space, state)
+        self.violations += 1
+        for t, step in enumerate(self.space.steps(state)):
+            if step.operation is not None:
+                words = self.space.memories[state >> self.space.shift]
+                taken = Taken(t, self.space.waiting(state, t)[0], None, words, {}, None, end.violation)
+                if self.script.complete(self.script.taken(position, taken)):
+                    self.feasible, self.schedule = True, self.path(node) + end.steps
                     return
 
     def _standing(self, position: int, state: int) -> int:
@@ -178,8 +198,12 @@ def last_step(space: Space, state: int, t: int, length: int) -> Taken:
         step.operation.sleep(cpu)
         return Taken(t, step, BLOCKED, words, cpu.writes, step, None)
     after = cpu.after()
-    bad = next((v for oracle in space.system.oracles if (v := oracle(after)) is not None), None)
-    return Taken(t, step, value, words, cpu.writes, space.system.programs[t].after(step, value), bad)
+    following, others = space.system.programs[t].after(step, value), (s for u, s in enumerate(space.steps(state)) if u != t)
+    asked = space.system.oracles
+    if following.operation is None and all(other.operation is None for other in others):
+        asked = (*asked, *space.system.at_end)
+    bad = next((v for oracle in asked if (v := oracle(after)) is not None), None)
+    return Taken(t, step, value, words, cpu.writes, following, bad)
 
 
 def _apply(space: Space, cpu: Cpu, step: Step) -> Any:

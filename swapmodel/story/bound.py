@@ -8,26 +8,22 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from ..explore.guided import Taken
-from ..machine import Address, Memory
+from ..machine import Address, Memory, Pointer
 from ..program import Step, System
 from ..trace import explain_wait
 from . import events
+from .brackets import pieces
 from .events import Call, Change, Compare, Event, Fault, Operation, Store, Touch, Wait
-from .words import COUNTS, SYNONYMS, number, same
+from .naming import Unknown, called, demand_value, equals, lives, named, object_names, plain, shown_names
+from .words import KINDS, PLACE, constants, number, operations, same
 
-BASES = {  # names of pointers in kernel code -> the names of our objects
-    **dict.fromkeys(("si", "p", "sis", "swap_info"), r"si\d*"),
-    **dict.fromkeys(("ci", "cluster_info", "cluster"), r"(?:swap\d+\.)?cluster_info\[\d+\]"),
-    **dict.fromkeys(("folio", "page"), r"(?:new )?folio\d*"),
-    **dict.fromkeys(("mm", "vma"), r"mm\d+"),
-    "info": r"info",
-    "mapping": r".*i_mapping\[\d+\]",
-}
-LOADS = {"READ_ONCE", "read", "raw_cpu_ptr", "might_sleep"}
-
-
-class Unknown(ValueError):
-    """A name in a story that this system does not have."""
+WAITED = re.compile(
+    r"for (?:the )?(?P<lock>.+?)(?: lock)?(?:, held by (?P<holder>[\w ]+))?"
+    r"|in (?P<function>\w+)\(\)(?: for (?P<who>.+))?",
+    re.DOTALL,
+)
+LOCK = re.compile(r"(?:lock|mutex|rwsem|locked)\]?$|^discard_work_running$")  # names of locks
+REASONS = re.compile(r"the grace period of|\bthe \d+ reference")
 
 
 class Bound(NamedTuple):
@@ -45,80 +41,6 @@ class Bound(NamedTuple):
 def bind(event: Event, system: System) -> Bound:
     """The event on `system`. Unknown if it names a word or an object that there is not."""
     return BIND[type(event)](event, system)
-
-
-# ---- names -------------------------------------------------------------------------------------------------------------
-
-
-def plain(text: str) -> str:
-    """A name or a value without spaces and & *, its members with dots."""
-    return re.sub(r"\s+", "", text).replace("->", ".").lstrip("&*")
-
-
-def pattern(name: str) -> str:
-    """A regular expression for the names of the words that a story means by `name`; the longest name we know is short."""
-    name = SYNONYMS.get(name, name)
-    if name in COUNTS:
-        return r"(?:.*\.)?swap_map\[\d+\]"
-    base, dot, rest = plain(name).replace("NULL", "NULL ").partition(".")
-    if dot and base in BASES:
-        return BASES[base] + r"\." + _member(rest)
-    return r"(?:.*[.])?" + _member(plain(name))
-
-
-def _member(name: str) -> str:
-    """A member, with an index that is no number left open."""
-    opened = re.split(r"\[([^][]*)\]", name)
-    parts = [
-        re.escape(part) if i % 2 == 0 else rf"\[{part if part.isdigit() else r'[0-9]+'}\]" for i, part in enumerate(opened)
-    ]
-    return "".join(parts)
-
-
-def named(name: str, memory: Memory) -> frozenset[int]:
-    """The words that `name` means. Unknown, with the nearest name, if there is none."""
-    found = _named(name, memory)
-    if not found and plain(name).partition(".")[0] in BASES and "." in plain(name):
-        found = _named(plain(name).partition(".")[2], memory)  # p->swap_map[i]: the array that the member points to
-    if not found:
-        raise Unknown(f"no word here is named {name}")
-    return found
-
-
-def _named(name: str, memory: Memory) -> frozenset[int]:
-    exact = [w for w, shown in enumerate(memory.shown) if shown.name == name]
-    wanted = re.compile(pattern(name))
-    return frozenset(
-        exact or [w for w, s in enumerate(memory.shown) if not s.hidden and wanted.fullmatch(s.name.replace(" ", ""))]
-    )
-
-
-def lives(name: str, memory: Memory) -> frozenset[int]:
-    """The life words of the objects that `name` means."""
-    short = plain(name)
-    base, dot, rest = short.partition(".")
-    wanted = re.compile(r"(?:.*\.)?" + re.escape(rest if dot and base in BASES else short))
-    found = frozenset(
-        w
-        for w, shown in enumerate(memory.shown)
-        if shown.name.endswith(" (object)") and wanted.fullmatch(shown.name.removesuffix(" (object)").replace(" ", ""))
-    )
-    if not found:
-        raise Unknown(f"no object here is named {name}, or it is never freed")
-    return found
-
-
-def equals(text: str, memory: Memory, word: int) -> Callable[[Any], bool]:
-    """Is a value what `text` says? As the views show this word, or as a number."""
-    wanted, as_number, show = plain(text), number(text), memory.shown[word].show
-    bare = wanted.removeprefix("SWP_").replace("|SWP_", "|")
-
-    def check(value: Any) -> bool:
-        if as_number is not None and isinstance(value, int):
-            return int(value) == as_number
-        return wanted == plain(str(value)) or (value is not None and plain(show(value)) in (wanted, bare))
-
-    return check
 
 
 # ---- one function for each kind of event -------------------------------------------------------------------------------
@@ -146,7 +68,9 @@ def within(functions: tuple[str, ...], stack: list[str]) -> bool:
 
 def _operation(event: Operation, system: System) -> Bound:
     names = same(event.name)
-    wanted = [_argument(a, system.memory) for a in event.arguments]
+    wanted = [_argument(a, i, system.memory) for i, a in enumerate(event.arguments)]
+    if event.value:
+        demand_value(event.value, system.memory)
 
     def sees(operation: Any) -> bool:
         given = operation.arguments
@@ -155,27 +79,46 @@ def _operation(event: Operation, system: System) -> Bound:
     def matches(taken: Taken) -> bool:
         if taken.step.operation is None or not sees(taken.step.operation):
             return False
-        address = taken.step.operation.address
-        if not event.value or not isinstance(address, Address) or address.word < 0:
-            return not event.value or plain(str(taken.value)) == plain(event.value)
-        return plain(str(taken.value)) == plain(event.value) or equals(event.value, system.memory, address.word)(taken.value)
+        return not event.value or _returned(event.value, taken, system.memory)
 
     return Bound(event, matches=matches, sees=functools.cache(sees))
 
 
-def _argument(text: str, memory: Memory) -> Callable[[Any], bool]:
-    """May an argument of an operation be what the story has there? What is neither a name nor a value is anything."""
+def _returned(text: str, taken: Taken, memory: Memory) -> bool:
+    """Is what an operation returned what `text` says: as a number, in our words, or as the views show its word?"""
+    assert taken.step.operation is not None
+    value, address, as_number = taken.value, taken.step.operation.address, number(text)
+    if as_number is not None and isinstance(value, int):
+        return int(value) == as_number
+    if plain(str(value)) == plain(text):
+        return True
+    return isinstance(address, Address) and address.word >= 0 and equals(text, memory, address.word)(value)
+
+
+def _argument(text: str, place: int, memory: Memory) -> Callable[[Any], bool]:
+    """May an argument of an operation be what the story has there? An expression, or a local variable behind the first place,
+    is anything. Unknown: another name that there is not."""
     if text.strip(". …?") == "":
         return lambda given: True
     try:
         words = named(text, memory)
     except Unknown:
         words = frozenset()
-    value = number(text)
-    literal = words or value is not None or text == "NULL"
+    value, objects = number(text), called(text, memory)
+    literal = words or objects or value is not None or text == "NULL"
+    if not literal and PLACE.fullmatch(text) and not plain(text).startswith("NULL") and (place == 0 or text.isupper()):
+        raise Unknown(
+            f"no word or object here is named {text}",
+            plain(text),
+            shown_names(memory) | object_names(memory) | set(constants()),
+        )
 
     def check(given: Any) -> bool:
         if isinstance(given, Address) and given.word in words:
+            return True
+        if isinstance(given, Pointer) and (
+            not words.isdisjoint(given._object.words) or (objects and objects.fullmatch(str(given)))
+        ):
             return True
         if plain(repr(given)) == plain(text) or plain(str(given)) == plain(text):
             return True
@@ -258,31 +201,74 @@ def _touch(event: Touch, system: System) -> Bound:
 
 
 def _wait(event: Wait, system: System) -> Bound:
-    why = plain(event.why.removeprefix("waits").strip())
+    why = " ".join(event.why.removeprefix("waits").split())
+    lock, holder = _waited(why, system.memory)
 
     def waits(memory: Memory, words: Any, thread: int, step: Step) -> bool:
         assert step.operation is not None
-        told = plain(explain_wait(memory, words, thread, step.operation).removeprefix("waits").strip())
-        return told.startswith(why) or _waits_for(why, told)
+        told = explain_wait(memory, words, thread, step.operation).removeprefix("waits ")
+        if lock is None:
+            return told.split()[: len(why.split())] == why.split()
+        found, _, held = told.removeprefix("for ").partition(", held by ")
+        return told.startswith("for ") and bool(lock.fullmatch(found.replace(" ", ""))) and holder in ("", held)
 
     return Bound(event, waits=waits)
 
 
-def _waits_for(why: str, told: str) -> bool:
-    """`for PTL`, `for the lock of the cluster`: the last member of what it waits for."""
-    wanted = why.removeprefix("for").removeprefix("the")
-    lock = told.removeprefix("for").partition(",")[0]
-    return bool(wanted) and told.startswith("for") and bool(re.fullmatch(pattern(wanted), lock))
+def _waited(why: str, memory: Memory) -> tuple[re.Pattern[str] | None, str]:
+    """(the names of the lock that a thread waits for, who holds it); (None, "") if it waits for no lock. Unknown: another
+    reason than our views tell, or a name that there is not."""
+    if not why:
+        return None, ""
+    found = WAITED.fullmatch(why)
+    if not found or (found["function"] and found["function"] not in ("synchronize_rcu", "wait_for_completion")):
+        told = "a thread waits for a lock, in synchronize_rcu() or in wait_for_completion()"
+        raise Unknown(f"waits {why}: {told}", why, ("in synchronize_rcu()", "in wait_for_completion()"))
+    who = found["holder"] or found["who"] or ""
+    named_there = [t for t in (*memory.threads, "nobody") if re.search(rf"\b{re.escape(t)}\b", who)]
+    if who and not named_there and not REASONS.match(who):
+        raise Unknown(f"no thread here is named {who}", who, memory.threads)
+    for spinlock in re.findall(r"holds the spinlock (\S+)", who):
+        named(spinlock.strip(",."), memory)
+    return (None, "") if found["function"] else (_lock(found["lock"], memory), found["holder"] or "")
+
+
+def _lock(name: str, memory: Memory) -> re.Pattern[str]:
+    """The names of a lock, as explain_wait() tells them."""
+    folio = called(name, memory) if plain(name).startswith(("folio", "page", "newfolio")) and "." not in plain(name) else None
+    words = folio or named(name, memory)
+    shown = [memory.shown[w].name for w in words] if isinstance(words, frozenset) else []
+    locks = [n for n in shown if LOCK.search(n)]
+    if not folio and not locks:
+        raise Unknown(f"{name} is no lock", plain(name), {n for n in shown_names(memory) if LOCK.search(n)})
+    if folio:
+        return re.compile("(?:" + folio.pattern.replace(" ", "") + r")(?:\.locked)?")
+    return re.compile("|".join(re.escape(n.replace(" ", "")) for n in locks))
 
 
 def _fault(event: Fault, system: System) -> Bound:
+    kind, known = " ".join(event.kind.lower().split()), {k.lower(): k for k in KINDS}
+    if kind not in known:
+        raise Unknown(f"no violation is a {event.kind}", kind, KINDS)
+    operation = _sees(event.operation, system) if event.operation else None
+
     def matches(taken: Taken) -> bool:
         violation = taken.violation
-        if violation is None or not plain(violation.kind).lower().startswith(plain(event.kind).lower()):
+        if violation is None or violation.kind.lower() != kind:
             return False
-        return not event.operation or plain(str(taken.step.operation)) == plain(event.operation)
+        return (
+            operation is None or plain(str(taken.step.operation)) == plain(event.operation) or operation(taken.step.operation)
+        )
 
     return Bound(event, matches=matches)
+
+
+def _sees(text: str, system: System) -> Callable[[Any], bool]:
+    """Is an operation the one that `text` writes? Unknown if there is no such operation."""
+    name, _, rest = text.partition("(")
+    if name.strip() not in operations():
+        raise Unknown(f"no operation is named {name.strip()}", name, operations())
+    return _operation(Operation(name.strip(), tuple(pieces(rest.rpartition(")")[0], ","))), system).sees
 
 
 BIND: Mapping[type, Callable[..., Bound]] = {

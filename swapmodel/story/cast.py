@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from ..kernel import Kernel, Replacements, named_by
 from ..life import THREADS
-from ..names import nearest
 from ..program import System
 from ..scenarios import SCENARIOS, Parameters, Scenario
-from .bound import Unknown, bind
-from .events import Call, Change, Compare, Said, Store, Story, Touch
-from .problems import Ambiguous, NotUnderstood, Problem
+from .bound import bind
+from .events import Call, Said, Story, Wait
+from .layout import same_label
+from .naming import Unknown
+from .problems import Ambiguous, NotUnderstood, Problem, quoted
+from .words import LABEL
 
 MAPPINGS = 24  # ways to give the labels to the threads that are tried
+PROCESSES = {"process", "proc", "p", "task"}  # labels that name a thread by their number
 
 
 class Cast(NamedTuple):
@@ -27,6 +30,7 @@ class Cast(NamedTuple):
     threads: tuple[str, ...]
     mappings: tuple[tuple[int, ...], ...]
     reached: frozenset[str] = frozenset()  # every name that its threads use
+    cut: bool = False  # there are more mappings
 
 
 def cast(story: Story, kernel: Kernel, fix: Replacements | None, given: Parameters, scenario: Scenario | None) -> Cast:
@@ -71,28 +75,83 @@ def _try(story: Story, scenario: Scenario, kernel: Kernel, fix: Replacements | N
     problems = [p for said in story.said if (p := unknown(said, system))]
     allowed = []
     for i, label in enumerate(story.labels):
-        forced = by_name(label, threads)
-        own = [said for said in story.said if said.label == i]
-        able = [t for t in (forced if forced else range(len(threads))) if not _beyond(own, reached[t])]
-        if not able:
-            problems += _nobody(label, own, [reached[t] for t in forced] or reached, scenario.name)
+        able, wrong = _able(label, [said for said in story.said if said.label == i], threads, reached, scenario.name)
         allowed.append(able)
+        problems += wrong
     if problems:
         return problems
-    mappings = tuple(itertools.islice((m for m in itertools.product(*allowed) if len(set(m)) == len(m)), MAPPINGS))
+    mappings = tuple(itertools.islice(_one_each(allowed), MAPPINGS + 1))
     if not mappings:
         return [Problem(story.said[0].line, f"two labels mean the same thread of {scenario.name}")]
-    return Cast(scenario, filled, threads, mappings, frozenset().union(*reached) - set(THREADS))
+    names = frozenset().union(*reached) - set(THREADS)
+    return Cast(scenario, filled, threads, mappings[:MAPPINGS], names, len(mappings) > MAPPINGS)
 
 
-def by_name(label: str, threads: Sequence[str]) -> list[int]:
-    """The threads that a label names: `CPU0 (process 1)`, `Process 1`, `swapoff`; none if it is a number only."""
-    inside = re.search(r"\((.+)\)", label)
-    name = " ".join((inside[1] if inside else label).lower().split())
+def _able(
+    label: str, own: list[Said], threads: Sequence[str], reached: list[set[str]], scenario: str
+) -> tuple[list[int], list[Problem]]:
+    """The threads that a label may be; and, if there is none, why."""
+    forced = by_name(label, threads)
+    if forced == [] or any(_names_another(said, label, threads) for said in own):
+        return [], _strangers(label, own, forced == [], threads, scenario)
+    found = [t for t in (range(len(threads)) if forced is None else forced) if not _beyond(own, reached[t])]
+    for said in own:
+        waiting = _waiting(said, threads)
+        found = [t for t in found if waiting is None or t in waiting]
+    return found, [] if found else _nobody(label, own, reached if forced is None else [reached[t] for t in forced], scenario)
+
+
+def _one_each(allowed: Sequence[Sequence[int]], taken: tuple[int, ...] = ()) -> Iterator[tuple[int, ...]]:
+    """Every way to choose one of each, no two the same."""
+    if len(taken) == len(allowed):
+        yield taken
+        return
+    for t in allowed[len(taken)]:
+        if t not in taken:
+            yield from _one_each(allowed, (*taken, t))
+
+
+def by_name(label: str, threads: Sequence[str]) -> list[int] | None:
+    """The threads that a label names: `CPU0 (process 1)`, `Process 1`, `swapoff`. None if it is a number only, which may be any
+    thread: `CPU0`, and `Process 2` where no thread is called a process."""
+    found = LABEL.fullmatch(label)
+    if found is None or (found["what"] and not found["name"] and found["what"].lower() not in PROCESSES):
+        return None
+    name = " ".join((found["name"] or label).lower().split())
     name = re.sub(r"^(process|proc|p|task) ?#?(?=\d)", "process ", name)
     name = {"truncation": "truncate", "reclaim": "kswapd"}.get(name, name)
-    exact = [t for t, thread in enumerate(threads) if thread == name]
-    return exact or [t for t, thread in enumerate(threads) if thread == "process" and name.startswith("process")]
+    alike = [t for t, thread in enumerate(threads) if name == thread or thread.startswith(f"{name} ")]
+    if alike or not name.startswith("process"):
+        return alike
+    if "process" in threads:
+        return [threads.index("process")]
+    return None if not found["name"] and not any(t.startswith("process") for t in threads) else []
+
+
+def _waiting(said: Said, threads: Sequence[str]) -> list[int] | None:
+    """The threads that a line `NAME waits` names; None if it names none."""
+    who = said.event.who if isinstance(said.event, Wait) else ""
+    return by_name(who, threads) if who else None
+
+
+def _names_another(said: Said, label: str, threads: Sequence[str]) -> bool:
+    """Does a line `NAME waits` name another thread than its own?"""
+    who = said.event.who if isinstance(said.event, Wait) else ""
+    if not who or who.lower() == label.lower():
+        return False
+    named, own = by_name(who, threads), by_name(label, threads)
+    if named is None:  # CPU1 waits, below another CPU
+        return same_label(who) != same_label(label).partition("(")[0]
+    return not named or (own is not None and not set(named) & set(own))
+
+
+def _strangers(label: str, own: list[Said], nobody: bool, threads: Sequence[str], scenario: str) -> list[Problem]:
+    """A label, or the name in front of `waits`, that is none of the threads."""
+    there = f"the threads of {scenario} are {', '.join(threads)}"
+    if nobody:
+        return [Problem(own[0].line, f"{scenario} has no thread {label}", there)]
+    other = [said for said in own if _names_another(said, label, threads)]
+    return [Problem(s.line, f"{quoted(s.text)} stands under {label}, but names another thread", there) for s in other]
 
 
 def unknown(said: Said, system: System) -> Problem | None:
@@ -100,17 +159,8 @@ def unknown(said: Said, system: System) -> Problem | None:
     try:
         bind(said.event, system)
     except Unknown as error:
-        shown = {w.name.removesuffix(" (object)") for w in system.memory.shown if not w.hidden or w.name.endswith(" (object)")}
-        guess = nearest(_word(said).replace("->", "."), shown)
-        return Problem(said.line, str(error), f"did you mean {guess}?" if guess else "")
+        return Problem(said.line, str(error), error.hint)
     return None
-
-
-def _word(said: Said) -> str:
-    event = said.event
-    if isinstance(event, Change):
-        return event.words[0][0][:80]
-    return event.word[:80] if isinstance(event, Store | Compare | Touch) else said.text[:80]
 
 
 def _beyond(own: list[Said], reached: set[str]) -> list[Said]:

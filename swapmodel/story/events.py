@@ -50,9 +50,11 @@ class Touch(NamedTuple):
 
 
 class Wait(NamedTuple):
-    """The thread can't go on. `why` as our views tell it, or its beginning; "" is whatever the reason."""
+    """The thread can't go on. `why` as our views tell it, or its beginning; "" is whatever the reason. `who` is the thread that
+    the line names ("": none): it must be the one that the line belongs to."""
 
     why: str
+    who: str = ""
 
 
 class Fault(NamedTuple):

@@ -15,7 +15,7 @@ from ..scenarios import SCENARIOS, Parameters, Scenario
 from ..trace import Recorder, record
 from ..versions import KERNELS
 from .bound import bind
-from .cast import Cast, cast
+from .cast import MAPPINGS, Cast, cast
 from .events import Call, Said, Story
 from .script import Line, StoryScript
 from .stuck import stuck
@@ -100,6 +100,8 @@ def _decide(fit: Fit, roles: Cast, system: System, budget: Budget, reduce: bool)
     if fit.feasible and loose and fit.notes:
         strict = list(_searches(fit.story, roles, system, Budget(max_states=CHAINS), True, reduce))
         _settled(fit, strict, True)
+    elif fit.feasible is None and not fit.why and roles.cut:
+        fit.why = f"only {MAPPINGS} of the ways to give the labels to threads were tried: name the threads, `CPU0 (process 1)`"
     elif fit.feasible is None and not fit.why:
         _infeasible(fit, tried)
 

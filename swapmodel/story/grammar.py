@@ -9,19 +9,21 @@
     READ_ONCE(si->max), spin_lock(&si->lock)   it takes this operation; `= v` behind it: which returns v; `...`: whatever
     swap_map is freed, swap_map is allocated   it frees, or allocates, the object
     a grace period begins, ... is over         the two halves of synchronize_rcu()
-    waits [for LOCK | in synchronize_rcu()]    it can't go on
+    takes the PTL, drops si->lock              it takes, or drops, a lock, whatever its kind
+    waits [for LOCK | in synchronize_rcu()]    it can't go on; nothing but the thread's own name may stand in front
     *** use after free: OPERATION              its step violates something
     Calls f(). Passes g(), and h().            plain words around such forms, if all of them are in FILLERS
 
-Remarks: `# ...`, `/* ... */`, `[...]`, `(...)`, `<...>`, `...`, what follows `<-`, questions, and prose without any name that
-the kernel could know. Everything else is not understood."""
+Remarks: `# ...`, `/* ... */`, `[...]`, `(...)`, `<...>`, `...`, what follows `<-`, a commit's tags, questions, and prose
+without any name that the kernel could know. Everything else is not understood, and so is what denies something."""
 
 from __future__ import annotations
 
 import re
 
+from .brackets import balanced, matching, pieces, without_brackets
 from .events import Call, Change, Compare, Event, Fault, Operation, Store, Touch, Wait
-from .words import NAME, PLACE, functions, kernel_words, operations
+from .words import COUNTS, LABEL, NAME, PLACE, SYNONYMS, functions, kernel_words, negated, number, operations
 
 LONGEST = 2_000  # characters of one line
 FILLERS = frozenset(
@@ -68,11 +70,17 @@ FILLERS = frozenset(
 )
 EXITS = frozenset({"quits", "exits"})  # what a process does in do_exit()
 REMARK = re.compile(r"(?:#.*|/\*.*\*/|//.*|\[.*\]|\(.*\)|<.*>|\.{2,}|…|[-=_*~ ]+|-+ ?8<.*)", re.DOTALL)
+TRAILER = re.compile(r"(?:[A-Z][A-Za-z]+(?:-[a-z]+)*-by|Link|Fixes|Closes|Cc): .*")  # of a commit message
 TAIL = re.compile(r"\s*(?:/\*.*?\*/|<-.*|//.*|!{1,3})\s*$", re.DOTALL)
 PERIODS = {"a grace period begins": "start_poll_synchronize_rcu", "the grace period is over": "cond_synchronize_rcu"}
 LIFE = re.compile(r"(?P<object>[\w .\[\]>-]{1,80}?) is (?P<state>freed|allocated)")
 FAULT = re.compile(r"\*{3} ?(?P<kind>[A-Za-z -]{1,40})(?:: ?(?P<operation>.+))?", re.DOTALL)
-WAIT = re.compile(r"<?(?:[\w ]{1,40} )?(?P<why>waits(?: (?:for|in) .*)?)>?", re.DOTALL)
+WAIT = re.compile(r"<?(?:(?P<who>[\w ()#]{1,40}?),? )?(?P<why>waits(?: (?:for|in) .*)?)>?", re.DOTALL)
+BEFORE_WAITS = frozenset(
+    {"and", "here", "it", "now", "so", "still", "then", "therefore", "thus", "hence", "again", "meanwhile"}
+)
+TURN = re.compile(r"(?P<verb>takes|acquires|grabs|drops|releases) (?:the )?(?P<lock>.+?)(?: lock)?")
+IS = re.compile(r"(?P<word>.+?) (?:is|becomes) (?:now )?(?P<value>[\w|]+)")
 VALUE_WORDS = frozenset({"maps", "by", "new", "slots", "prio", "writable", "dirty"})
 ARROW = re.compile(r"\s+->\s+")
 SENTENCE = re.compile(r"[.;](?:\s+|$)|,\s+(?=\D)|\s+and\s+|:\s+")
@@ -87,20 +95,35 @@ def events(text: str) -> list[Event] | None:
     text = text.strip()
     if len(text) > LONGEST:
         return None
+    if not text or (is_remark(text) and text[0] != "<"):
+        return []
     waits = WAIT.fullmatch(text)
     if waits and (text[0] != "<" or text[-1] == ">"):
-        return [Wait(waits["why"].removesuffix(">").removesuffix("."))]
-    if not text or is_remark(text):
+        return _wait(waits["who"] or "", waits["why"].removesuffix(">").removesuffix("."))
+    if is_remark(text):
         return []
+    if negated(without_tail(text)):
+        return [] if text.endswith("?") else None
     form = event(text)
     if form is not None:
         return [form]
     return sentence(text)
 
 
+def _wait(who: str, why: str) -> list[Event] | None:
+    """`waits ...`, with nothing in front but fillers and the name of a thread."""
+    words = who.split()
+    while words and words[0].lower() in BEFORE_WAITS:
+        words.pop(0)
+    while words and words[-1].lower() in BEFORE_WAITS:
+        words.pop()
+    name = " ".join(words)
+    return None if negated(why) or (name and not LABEL.fullmatch(name)) else [Wait(why, name)]
+
+
 def is_remark(text: str) -> bool:
     """Does the grammar say that this whole text is one?"""
-    return bool(REMARK.fullmatch(text)) and not text.startswith("***")
+    return bool(REMARK.fullmatch(text) or TRAILER.fullmatch(text)) and not text.startswith("***")
 
 
 def without_tail(text: str) -> str:
@@ -116,14 +139,18 @@ def without_tail(text: str) -> str:
 
 def event(text: str) -> Event | None:
     """The one event that a text is; None if it is none."""
-    text = " ".join(without_tail(text).split()).removeprefix("-> ").rstrip(";").strip()
-    if text.endswith((".", ",")) and not text.endswith(".."):
-        text = text[:-1]
-    for form in (_fault, _period, _changes, _chain, _operation, _compare, _store, _name):
+    text = event_text(text)
+    for form in (_fault, _period, _changes, _chain, _operation, _turn, _compare, _is, _store, _name):
         found = form(text)
         if found is not None:
             return found
     return None
+
+
+def event_text(text: str) -> str:
+    """The text without what may stand around an event."""
+    text = " ".join(without_tail(text).split()).removeprefix("-> ").rstrip(";").strip()
+    return text[:-1] if text.endswith((".", ",")) and not text.endswith("..") else text
 
 
 def _fault(text: str) -> Event | None:
@@ -180,6 +207,25 @@ def _operation(text: str) -> Event | None:
     return Call((name,)) if name in functions() and not rest else None
 
 
+def _turn(text: str) -> Event | None:
+    """`takes the PTL`, `drops si->lock`: whatever the kind of lock."""
+    found = TURN.fullmatch(text)
+    if not found or not PLACE.fullmatch(found["lock"]):
+        return None
+    last = SYNONYMS.get(found["lock"], found["lock"])
+    verb = "drops" if found["verb"] in ("drops", "releases") else "takes"
+    return Operation(verb, (found["lock"],)) if last.endswith(("lock", "mutex", "sem")) and len(last) > 4 else None
+
+
+def _is(text: str) -> Event | None:
+    """`count is 0`, `si->inuse_pages becomes 0`: the same as with ==."""
+    found = IS.fullmatch(text)
+    if not found or not PLACE.fullmatch(found["word"]) or (number(found["value"]) is None and found["value"] != "NULL"):
+        return None
+    name = found["word"]
+    return Compare(name, "==", found["value"]) if name in COUNTS or re.search(r"[\[._]|->", name) else None
+
+
 def _compare(text: str) -> Event | None:
     for sign in ("==", "!="):
         left, found, right = text.partition(sign)
@@ -234,14 +280,14 @@ def without_exits(text: str) -> str:
 
 
 def without_fillers(clause: str) -> str:
-    """The clause from its first word that is no filler on."""
+    """The clause from its first word that is no filler on; `takes` is none in front of a lock."""
     words = clause.split(" ")
-    while words and words[0].lower() in FILLERS:
+    while words and words[0].lower() in FILLERS and not (words[0] == "takes" and _turn(event_text(" ".join(words)))):
         words.pop(0)
     return " ".join(words).strip()
 
 
-# ---- values and brackets -----------------------------------------------------------------------------------------------
+# ---- values ----------------------------------------------------------------------------------------------------------
 
 
 def is_value(text: str) -> bool:
@@ -258,47 +304,3 @@ def is_value(text: str) -> bool:
     if len(words) < 2:
         return plain and outside not in VALUE_WORDS
     return plain and len(words) <= 9 and bool(VALUE_WORDS & set(words)) and words[-1] not in {"maps", "by", "new"}
-
-
-def without_brackets(text: str) -> str:
-    """What stands outside of all brackets and quotes."""
-    outside, depth = [], 0
-    for c in text:
-        if c in "([{":
-            depth += 1
-        elif c in ")]}":
-            depth -= 1
-        elif not depth:
-            outside.append(c)
-    return "".join(outside)
-
-
-def balanced(text: str) -> bool:
-    depth = 0
-    for c in text:
-        depth += (c in "([{") - (c in ")]}")
-        if depth < 0:
-            return False
-    return depth == 0
-
-
-def matching(text: str, opened: int) -> int:
-    """Where the bracket at `opened` is closed; -1 if it is not."""
-    depth = 0
-    for i in range(opened, len(text)):
-        depth += (text[i] in "([{") - (text[i] in ")]}")
-        if not depth:
-            return i
-    return -1
-
-
-def pieces(text: str, separator: str) -> list[str]:
-    """The text split where the separator stands outside of all brackets."""
-    found, depth, began = [], 0, 0
-    for i, c in enumerate(text):
-        depth += (c in "([{") - (c in ")]}")
-        if not depth and text.startswith(separator, i):
-            found.append(text[began:i].strip())
-            began = i + len(separator)
-    last = text[began:].strip()
-    return [*found, last] if found or last else []

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from .grammar import FILLERS
+from .outside import asides, is_report, ours
 from .problems import NotUnderstood, Problem, quoted
+from .words import LABEL
 
 SIZE = 256 * 1024  # characters of a story
 THREADS = 9  # labels of a story: eight processes and swapoff
-LABEL = re.compile(
-    r"(?:CPU|Process|Task|Thread|T|P|Proc)[ #]?(?P<number>\d{1,3})(?: ?\((?P<name>[\w ]{1,30})\))?"
-    r"|swapoff|swapon|kswapd|truncate|truncation|fault|rewrite|fork|signal|process|reclaim",
-    re.IGNORECASE,
-)
 QUOTE = re.compile(r"^(?:>+ ?)+")
 NUMBERED = re.compile(r"^\s*(?:\(?\d{1,3}[.)]|[*-])\s+")
 GAP = re.compile(r" {2,}|\t+")
@@ -32,11 +28,11 @@ class Piece(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """The pieces in the order of the text, and the remarks that the layout alone shows: (line, why)."""
+    """The pieces in the order of the text, the remarks that the layout alone shows: (line, why), and what can't be placed."""
 
     pieces: list[Piece]
     remarks: list[tuple[int, str]]
-    columns: bool
+    problems: list[Problem]
 
 
 def lay_out(text: str, file: str) -> Layout:
@@ -54,6 +50,11 @@ def lay_out(text: str, file: str) -> Layout:
         hint = "begin with a line `CPU0 (process)    CPU1 (swapoff)`, or with `Process 1:`"
         raise NotUnderstood(file, [Problem(1, "names no thread", hint)])
     return layout
+
+
+def same_label(label: str) -> str:
+    """What two spellings of one label have in common: `CPU 0` and `cpu0`."""
+    return re.sub(r"[ #]+", "", label).lower()
 
 
 # ---- columns -----------------------------------------------------------------------------------------------------------
@@ -77,22 +78,27 @@ def _columns(lines: list[str], first: int, file: str) -> Layout:
     labels = [label for _, label in columns]
     if len(columns) > THREADS:
         raise NotUnderstood(file, [Problem(first + 1, f"has {len(columns)} columns; a story has at most {THREADS} threads")])
-    if len({label.lower() for label in labels}) < len(labels):
+    if len(set(map(same_label, labels))) < len(labels):
         raise NotUnderstood(file, [Problem(first + 1, "names a thread twice")])
-    remarks = [(i + 1, "before the story") for i in range(first) if lines[i].strip()]
     around = set(_prose_around(lines, first, columns[1][0]))
+    remarks, problems = asides(lines, range(first), around)
     pieces, barred = list[Piece](), "|" in lines[first]
+    bordered = lines[first].lstrip().startswith("|")
     for i in range(first + 1, len(lines)):
         again = header(lines[i])
         if again:
-            if [label for _, label in again] != labels:
+            if [same_label(label) for _, label in again] != [same_label(label) for label in labels]:
                 raise NotUnderstood(file, [Problem(i + 1, "other threads than those of the columns above", "one story a file")])
-            columns = again
-        elif i in around:
-            remarks.append((i + 1, "around the table"))
-        else:
-            pieces += _barred(lines[i], i + 1, columns) if barred else _row(lines[i], i + 1, columns)
-    return Layout(pieces, remarks, True)
+            columns = [(at, label) for (at, _), label in zip(again, labels, strict=True)]
+        elif i not in around:
+            cells = _barred(lines[i], i + 1, columns, bordered) if barred else _row(lines[i], i + 1, columns)
+            pieces += [piece for piece in cells if piece.label is not None]
+            problems += [_beyond(piece, len(columns)) for piece in cells if piece.label is None]
+    return Layout(pieces, remarks, problems)
+
+
+def _beyond(piece: Piece, columns: int) -> Problem:
+    return Problem(piece.line, f"{quoted(piece.text)} stands beyond the last of the {columns} columns")
 
 
 def _row(line: str, number: int, columns: list[tuple[int, str]]) -> list[Piece]:
@@ -109,15 +115,16 @@ def _row(line: str, number: int, columns: list[tuple[int, str]]) -> list[Piece]:
     return pieces
 
 
-def _barred(line: str, number: int, columns: list[tuple[int, str]]) -> list[Piece]:
-    """The cells of one line of a table with bars: each belongs to the column of its place between them."""
-    cells = re.split(r"(?:(?<=\s)|^)\|(?=\s|$)", line.removeprefix("|").removesuffix("|") if line.startswith("|") else line)
-    placed = itertools.zip_longest(columns, cells[: len(columns)], fillvalue="")
-    return [
-        Piece(column[1], number, column[0] + len(cell) - len(cell.lstrip()), cell.strip())
-        for column, cell in placed
-        if isinstance(column, tuple) and cell.strip()
-    ]
+def _barred(line: str, number: int, columns: list[tuple[int, str]], bordered: bool) -> list[Piece]:
+    """The cells of one line of a table with bars: each belongs to the column of its place between them, or to none. The bar of
+    a border, which the header has too, begins no cell."""
+    inside = line.strip().removeprefix("|") if bordered else line
+    pieces = []
+    for i, cell in enumerate(re.split(r"(?:(?<=\s)|^)\|(?=\s|$)", inside)):
+        at, label = columns[i] if i < len(columns) else (0, None)
+        if cell.strip("| "):
+            pieces.append(Piece(label, number, at + len(cell) - len(cell.lstrip()), cell.strip()))
+    return pieces
 
 
 def _cut(line: str, starts: list[int]) -> str:
@@ -130,13 +137,13 @@ def _cut(line: str, starts: list[int]) -> str:
 
 def _prose_around(lines: list[str], first: int, second: int) -> Iterator[int]:
     """The lines of paragraphs behind a blank line that run across the columns: a sentence about the table, not a cell."""
-    i = first + 1
+    i, report = first + 1, is_report(lines)
     while i < len(lines):
         end = i
         while end < len(lines) and lines[end].strip():
             end += 1
         paragraph = lines[i:end]
-        if paragraph and not lines[i - 1].strip() and _is_prose(paragraph, second):
+        if paragraph and not lines[i - 1].strip() and (_is_prose(paragraph, second) or ours("\n".join(paragraph), report)):
             yield from range(i, end)
         i = end + 1
 
@@ -152,21 +159,31 @@ def _is_prose(paragraph: list[str], second: int) -> bool:
 
 def _list(lines: list[str]) -> Layout:
     """Lines under a thread's name. What stands before the first name belongs to no thread."""
-    pieces, remarks = list[Piece](), list[tuple[int, str]]()
+    pieces, before, known = list[Piece](), list[int](), list[str]()
     now: str | None = None
     for number, line in enumerate(lines, 1):
         body = NUMBERED.sub("", line)
         label, rest = headed(body)
         if label:
-            now = label
+            now = _known(label, known)
         if not (rest if label else body).strip():
             continue
         if now is None:
-            remarks.append((number, "before the story"))
+            before.append(number - 1)
         else:
             text = (rest if label else body).strip()
             pieces.append(Piece(now, number, len(line) - len(line.lstrip()), text))
-    return Layout(pieces, remarks, False)
+    return Layout(pieces, *asides(lines, before, ()))
+
+
+def _known(label: str, known: list[str]) -> str:
+    """The label as it was first written: `cpu0` is `CPU0 (truncate)` too, if there is only one of that number."""
+    found = [k for k in known if same_label(k) == same_label(label)]
+    found = found or [k for k in known if same_label(k).partition("(")[0] == same_label(label)]
+    if len(found) == 1:
+        return found[0]
+    known.append(label)
+    return label
 
 
 def headed(line: str) -> tuple[str, str]:

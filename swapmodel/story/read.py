@@ -9,7 +9,7 @@ from .events import Event, Remark, Said, Story, Touch
 from .grammar import LONGEST, event, events, is_remark, without_tail
 from .layout import Layout, Piece, lay_out
 from .problems import NotUnderstood, Problem, quoted
-from .words import NAME, functions, kernel_words, operations, suggestion
+from .words import NAME, functions, kernel_words, negated, operations, suggestion
 
 JOINED = 8  # lines that one cell may be wrapped into
 EVENTS = 2_000  # of one story
@@ -19,8 +19,8 @@ def read_story(text: str, file: str = "<story>") -> Story:
     """The story in `text`. NotUnderstood names every line that is neither an event nor, by the grammar, a remark."""
     layout = lay_out(text, file)
     said, remarks, problems = _Reading(layout).read()
-    if problems:
-        raise NotUnderstood(file, problems)
+    if problems or layout.problems:
+        raise NotUnderstood(file, [*layout.problems, *problems])
     if not said:
         raise NotUnderstood(file, [Problem(layout.pieces[0].line, "no line of the story says what happens", suggestion(""))])
     if len(said) > EVENTS:
@@ -38,7 +38,7 @@ class _Reading:
     """The pieces of a layout, read one after the other. A cell that was wrapped is put together again."""
 
     def __init__(self, layout: Layout):
-        self.pieces, self.columns = layout.pieces, layout.columns
+        self.pieces = layout.pieces
         self.said: list[Spoken] = []
         self.remarks: list[tuple[int, str]] = []
         self.problems: list[Problem] = []
@@ -130,6 +130,9 @@ def why_not(text: str) -> tuple[str, str]:
     """What is not understood in a text, and a suggestion."""
     if len(text) > LONGEST:
         return f"a line has at most {LONGEST} characters", ""
+    if negated(without_tail(text)):
+        hint = "a story says what happens, an execution without it can't be asked for; put # before a remark"
+        return f"{quoted(text)} denies something", hint
     for name in NAME.findall(without_tail(text)):
         called = f"{name}(" in text
         if (called or text.rstrip(".;") == name) and name not in functions() | operations():

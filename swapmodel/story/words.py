@@ -17,6 +17,10 @@ NAME = re.compile(r"[A-Za-z_]\w*")
 INDEX = r"\[[^][]{0,40}\]"
 PLACE = re.compile(rf"[&*]?(?:new )?[A-Za-z_]\w*(?:{INDEX}|(?:->|\.)[A-Za-z_]\w*){{0,8}}")
 SYNONYMS = {"ptl": "page_table_lock", "PTL": "page_table_lock"}
+LOCKS = re.compile(r"ptls?|(?:spin|un)?lock(?:s|ed|ing)?|mutex(?:es)?", re.IGNORECASE)
+DEEDS = re.compile(
+    r"\b(?:wait|free|exit|quit|alloc|tak|drop|hold|held|folio|page|slot|device|entry|return|preempt|run|stop)\w*", re.IGNORECASE
+)
 COUNTS = {"count", "usage", "swap_count"}  # locals of the functions that drop a reference: the byte
 SAME = (  # operations that people do not tell apart
     {"READ_ONCE", "read", "data_race"},
@@ -30,6 +34,51 @@ SAME = (  # operations that people do not tell apart
     {"cmpxchg", "xa_cmpxchg"},
     {"atomic_add", "atomic_long_add", "atomic_inc", "atomic_long_sub", "atomic_dec"},
     {"wait_for_completion"},
+)
+TURNS = {  # what people say of a lock, whatever its kind -> the operations
+    "takes": {
+        "spin_lock",
+        "spin_lock_irq",
+        "spin_lock_not_rcu",
+        "spin_lock_irq_not_rcu",
+        "mutex_lock",
+        "down_read",
+        "down_write",
+    },
+    "drops": {
+        "spin_unlock",
+        "spin_unlock_irq",
+        "spin_unlock_not_rcu",
+        "spin_unlock_irq_not_rcu",
+        "mutex_unlock",
+        "up_read",
+        "up_write",
+    },
+}
+KINDS = frozenset(  # of violations: the machine's, the oracles' and the search's
+    [
+        *("NULL dereference", "use after free", "out-of-bounds access", "double free", "reference count underflow"),
+        *("kernel BUG", "kernel WARNING", "lock misuse", "sleeping while atomic", "deadlock", "livelock", "lock order"),
+        *("accounting", "reference count", "lost page", "swap cache", "swap_map underflow"),
+    ]
+)
+VALUES = frozenset(  # words of values as our views show them, and as people write them
+    [
+        *("NULL", "null", "None", "none", "empty", "free", "locked", "unlocked", "held", "freed", "allocated", "true", "false"),
+        *("True", "False", "maps", "page", "by", "new", "old", "slots", "prio", "writable", "dirty", "swap", "exclusive"),
+        "shadow",
+    ]
+)
+LABEL = re.compile(
+    r"(?P<base>(?P<what>CPU|Process|Task|Thread|T|P|Proc)[ #]?(?P<number>\d{1,3}))(?: ?\((?P<name>[\w ]{1,30})\))?"
+    r"|swapoff|swapon|kswapd|truncate|truncation|fault|rewrite|fork|signal|process|reclaim",
+    re.IGNORECASE,
+)
+NEGATION = re.compile(
+    r"\b(?:not|never|neither|nor|cannot|without|hardly|barely|scarcely|rarely|seldom|no|none of|nobody)\b"
+    r"|\b(?:instead of|fails to|unable)\b"
+    r"|\w+n['\u2019]t\b",
+    re.IGNORECASE,
 )
 
 
@@ -52,7 +101,7 @@ def operations() -> frozenset[str]:
 @functools.cache
 def same(operation: str) -> frozenset[str]:
     """The machine's names for what a story calls `operation`."""
-    return frozenset(next((s for s in SAME if operation in s), {operation}))
+    return frozenset(TURNS.get(operation) or next((s for s in SAME if operation in s), {operation}))
 
 
 @functools.cache
@@ -82,4 +131,9 @@ def suggestion(name: str) -> str:
 def kernel_words(text: str) -> list[str]:
     """What in a text may mean something to the kernel: calls, names with an underscore, members, values."""
     found = re.findall(r"\w+\(|\w*_\w+|\w+->\w+|\w+\.\w+|\w+\[|0x[0-9a-fA-F]+|==|!=|->|\bNULL\b|[<>]=", text)
-    return found + [w for w in NAME.findall(text) if w in functions()]
+    return found + [w for w in NAME.findall(text) if w in functions() or w in COUNTS or LOCKS.fullmatch(w)]
+
+
+def negated(text: str) -> bool:
+    """Does a text deny something that may mean something to the kernel?"""
+    return bool(NEGATION.search(text)) and bool(kernel_words(text) or DEEDS.search(text))
