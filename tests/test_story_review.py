@@ -7,7 +7,7 @@ import pytest
 
 from swapmodel import KERNELS, SCENARIOS, Parameters
 from swapmodel.__main__ import main
-from swapmodel.explore import Space, explore
+from swapmodel.explore import Budget, Space, explore
 from swapmodel.explore.guided import guided
 from swapmodel.machine import Violation
 from swapmodel.story import NotUnderstood, fits, read_story
@@ -385,3 +385,52 @@ def test_values_as_our_views_show_them_are_known():
     for text in ("si->lock free -> held", "mm1.pte[0] none -> maps folio page 1, writable, dirty", "si.flags 0 -> SCANNING*1"):
         [found] = events(text)
         assert bind(found, system)
+
+
+ASKED = """Process 1 quits. Calls free_swap_and_cache().
+-> count == SWAP_HAS_CACHE
+
+Process 2 quits. Calls free_swap_and_cache().
+-> count == SWAP_HAS_CACHE
+-> si->inuse_pages 2 -> 0
+
+Can swapoff complete before process1 gets to swap_page_trans_huge_swapped()?
+"""
+
+
+# was: feasible on v6.8, because the question that the story is about was a remark
+@pytest.mark.parametrize(("kernel", "feasible"), [("as-argued", True), ("v6.8", False)])
+def test_the_question_at_the_end_of_a_story_is_part_of_it(kernel, feasible):
+    fit = fits(read_story(ASKED, "asked.txt"), kernel, "thread")
+    assert fit.feasible is feasible
+    blamed = "swapoff waits in synchronize_rcu() for process 1, which holds the spinlock mm1.page_table_lock"
+    assert feasible or fit.why == blamed
+
+
+# was: INFEASIBLE, with the lines of swapoff put under process
+def test_a_head_with_a_slip_is_no_prose():
+    text = "Process 1: free_swap_and_cache()\nSwap off:\n-> si->swap_map = NULL\n"
+    with pytest.raises(NotUnderstood, match=r"slip.txt:2: no thread is called 'Swap off'; did you mean swapoff\?"):
+        read_story(text, "slip.txt")
+
+
+# was: feasible on v6.9, because what decides it stands in a comment
+def test_what_a_comment_stores_is_an_event():
+    text = "CPU0                       CPU1\nfree_swap_and_cache()\n                           swapoff()\n"
+    text += "                           /* si->swap_map = NULL */\nswap_page_trans_huge_swapped()\n"
+    assert fits(read_story(text, "comment.txt"), "v6.8", "shmem-truncate").feasible is True
+    assert fits(read_story(text, "comment.txt"), "v6.9", "shmem-truncate").feasible is False
+
+
+# was: explored 21,489 states, and told of a budget of 5
+def test_the_budget_is_for_all_searches():
+    fit = fits(read_story(ASKED, "asked.txt"), "as-argued", "thread", budget=Budget(max_states=5))
+    assert fit.states < 5_000
+
+
+# was: set_pte_at() -> swap_pte_batch(), pte_same() -> pte_unmap()
+@pytest.mark.parametrize("name", ["set_pte_at", "pte_same"])
+def test_no_suggestion_is_better_than_a_wrong_one(name):
+    with pytest.raises(NotUnderstood) as told:
+        read_story(f"Process 1: {name}()\n", "s.txt")
+    assert "did you mean" not in str(told.value)

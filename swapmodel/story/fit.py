@@ -98,7 +98,7 @@ def _decide(fit: Fit, roles: Cast, system: System, budget: Budget, reduce: bool)
         tried = list(_searches(fit.story, roles, system, budget, not loose, False))
         _settled(fit, tried, not loose)
     if fit.feasible and loose and fit.notes:
-        strict = list(_searches(fit.story, roles, system, Budget(max_states=CHAINS), True, reduce))
+        strict = list(_searches(fit.story, roles, system, Budget(min(CHAINS, budget.max_states or CHAINS)), True, reduce))
         _settled(fit, strict, True)
     elif fit.feasible is None and not fit.why and roles.cut:
         fit.why = f"only {MAPPINGS} of the ways to give the labels to threads were tried: name the threads, `CPU0 (process 1)`"

@@ -90,11 +90,18 @@ class Trailing(str):
     """A part of a line that is a remark, behind an event."""
 
 
+COMMENT = re.compile(r"/\*\s*(.*\S)\s*\*/")
+
+
 def events(text: str) -> list[Event] | None:
     """The events in a text, in order; empty for a remark; None if it is not understood."""
     text = text.strip()
     if len(text) > LONGEST:
         return None
+    inside = COMMENT.fullmatch(text)
+    stores = event(inside[1]) if inside else None
+    if isinstance(stores, Change | Store):  # `/* si->swap_map = NULL */`: said in a comment, and as much an event
+        return [stores]
     if not text or (is_remark(text) and text[0] != "<"):
         return []
     waits = WAIT.fullmatch(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -13,6 +14,7 @@ from .words import LABEL
 
 SIZE = 256 * 1024  # characters of a story
 THREADS = 9  # labels of a story: eight processes and swapoff
+THREAD_WORDS = ("swapoff", "swapon", "truncate", "process", "rewrite", "kswapd", "fault", "reclaim", "signal", "fork")
 QUOTE = re.compile(r"^(?:>+ ?)+")
 NUMBERED = re.compile(r"^\s*(?:\(?\d{1,3}[.)]|[*-])\s+")
 GAP = re.compile(r" {2,}|\t+")
@@ -161,9 +163,13 @@ def _list(lines: list[str]) -> Layout:
     """Lines under a thread's name. What stands before the first name belongs to no thread."""
     pieces, before, known = list[Piece](), list[int](), list[str]()
     now: str | None = None
+    problems: list[Problem] = []
     for number, line in enumerate(lines, 1):
         body = NUMBERED.sub("", line)
         label, rest = headed(body)
+        meant = "" if label else almost_headed(body)
+        if meant:
+            problems.append(Problem(number, f"no thread is called {quoted(body.strip()[:-1])}", f"did you mean {meant}?"))
         if label:
             now = _known(label, known)
         if not (rest if label else body).strip():
@@ -173,7 +179,17 @@ def _list(lines: list[str]) -> Layout:
         else:
             text = (rest if label else body).strip()
             pieces.append(Piece(now, number, len(line) - len(line.lstrip()), text))
-    return Layout(pieces, *asides(lines, before, ()))
+    remarks, misplaced = asides(lines, before, ())
+    return Layout(pieces, remarks, [*problems, *misplaced])
+
+
+def almost_headed(line: str) -> str:
+    """The thread that a line such as `Swap off:` nearly names; empty if it names none."""
+    text = line.strip().lower()
+    if not text.endswith(":") or len(text) > 20:
+        return ""
+    found = difflib.get_close_matches(text[:-1].replace(" ", ""), THREAD_WORDS, n=1, cutoff=0.75)
+    return found[0] if found else ""
 
 
 def _known(label: str, known: list[str]) -> str:

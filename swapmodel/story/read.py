@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator
 
 from .events import Event, Remark, Said, Story, Touch
 from .grammar import LONGEST, event, events, is_remark, without_tail
-from .layout import Layout, Piece, lay_out
+from .layout import Layout, Piece, lay_out, same_label
 from .problems import NotUnderstood, Problem, quoted
 from .words import NAME, functions, kernel_words, negated, operations, suggestion
 
 JOINED = 8  # lines that one cell may be wrapped into
 EVENTS = 2_000  # of one story
+ENDS_BEFORE = re.compile(
+    r"\bswapoff\b.{0,40}\b(?:succeed|finish|complet)\w*\b.*\bbefore (?P<who>(?:process|cpu) ?\d+)\b.*?\b(?P<function>\w+)\(\)",
+    re.IGNORECASE,
+)
 
 
 def read_story(text: str, file: str = "<story>") -> Story:
@@ -25,7 +30,7 @@ def read_story(text: str, file: str = "<story>") -> Story:
         raise NotUnderstood(file, [Problem(layout.pieces[0].line, "no line of the story says what happens", suggestion(""))])
     if len(said) > EVENTS:
         raise NotUnderstood(file, [Problem(said[EVENTS][3], f"a story has at most {EVENTS} events")])
-    labels = tuple(dict.fromkeys(p.label for p in layout.pieces if p.label))
+    labels = tuple(dict.fromkeys([*(p.label for p in layout.pieces if p.label), *(who for who, *_ in said)]))
     used = [label for label in labels if any(label == who for who, *_ in said)]
     spoken = tuple(Said(e, used.index(who), row, line, text) for who, e, row, line, text in said)
     return Story(file, tuple(used), spoken, tuple(_merged([*layout.remarks, *remarks])))
@@ -60,14 +65,29 @@ class _Reading:
                     if event(text) is not None or (text.startswith("<") and text.endswith(">") and events(text)):
                         self._say(piece, events(text) or [], text)
                         return n + 1
+        asked = self._question(i)
+        if asked and self._ask(self.pieces[i : i + asked]):
+            return asked
         if alone is not None:
             self._say(piece, alone, piece.text)
             return 1
-        asked = self._question(i)
         if not asked:
             self.problems.append(Problem(piece.line, *why_not(piece.text)))
         self.remarks += [(p.line, "question") for p in self.pieces[i : i + asked]]
         return asked or 1
+
+    def _ask(self, pieces: list[Piece]) -> bool:
+        """A question whether swapoff can come to its end before another thread goes on claims just that order."""
+        text, line = " ".join(p.text for p in pieces), pieces[0].line
+        found = ENDS_BEFORE.search(text)
+        labels = [p.label for p in self.pieces if p.label]
+        who = next((label for label in labels if found and same_label(label) == same_label(found["who"])), None)
+        if not found or not who or found["function"] not in functions():
+            return False
+        ends, goes_on = event("si->swap_map = NULL"), event(f"{found['function']}()")
+        assert ends is not None and goes_on is not None
+        self.said += [("swapoff", ends, line, line, text), (who, goes_on, line + 1, line, text)]
+        return True
 
     def _below(self, i: int) -> Iterator[Piece]:
         """The pieces that may be further lines of the cell that begins with piece i."""

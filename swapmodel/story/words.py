@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 import re
 
@@ -10,7 +11,6 @@ from ..fixes import FIXES
 from ..kernel import kernel_functions
 from ..life import THREADS
 from ..mm import swapops
-from ..names import nearest
 from ..versions import KERNELS
 
 NAME = re.compile(r"[A-Za-z_]\w*")
@@ -124,8 +124,8 @@ def number(text: str) -> int | None:
 
 def suggestion(name: str) -> str:
     """What the reader may have meant by a name that is neither a function nor an operation."""
-    guess = nearest(name[:80], functions() | operations())
-    return f"did you mean {guess}()?" if guess else "kernel functions are written name(), values `swap_map[1] 0x41 -> 0x40`"
+    guess = difflib.get_close_matches(name[:80], sorted(functions() | operations()), n=1, cutoff=0.75)
+    return f"did you mean {guess[0]}()?" if guess else "kernel functions are written name(), values `swap_map[1] 0x41 -> 0x40`"
 
 
 def kernel_words(text: str) -> list[str]:
