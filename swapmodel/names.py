@@ -10,11 +10,18 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-class BadUse(Exception):
+class Told:
+    """An exception whose message is all there is to say: a notebook shows it without the frames that it came through."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [f"{type(self).__name__}: {self}"]
+
+
+class BadUse(Told, Exception):
     """Something the user must change, in one sentence."""
 
 
-class UnknownName(ValueError):
+class UnknownName(Told, ValueError):
     """A scenario, kernel or fix that there is not. The message names the nearest one."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from importlib.util import find_spec
 from typing import Any
 
 AFTER = 2.0  # seconds
@@ -19,9 +20,7 @@ class Progress:
 
     def __call__(self, done: int, depth: int | None = None) -> None:
         if self._shown is None and time.monotonic() - self._began > AFTER and watched():
-            from tqdm.auto import tqdm
-
-            self._shown = tqdm(desc=self._title, unit=self._unit, unit_scale=self._total is None, total=self._total)
+            self._shown = bar(desc=self._title, unit=self._unit, unit_scale=self._total is None, total=self._total)
         if self._shown is not None:
             if depth is not None:
                 self._shown.set_postfix(depth=depth, refresh=False)
@@ -30,6 +29,20 @@ class Progress:
     def close(self) -> None:
         if self._shown is not None:
             self._shown.close()
+
+
+def bar(**options: Any) -> Any:
+    """In a notebook, a widget alone: its text form would stand in the stored outputs, and differ from one run to the next."""
+    if "ipykernel" in sys.modules and find_spec("ipywidgets"):
+        from IPython.display import display
+        from tqdm.notebook import tqdm as notebook_bar
+
+        shown = notebook_bar(display=False, **options)
+        display(shown.container, include=["application/vnd.jupyter.widget-view+json"])
+        return shown
+    from tqdm import tqdm
+
+    return tqdm(**options)
 
 
 def watched() -> bool:

@@ -105,7 +105,7 @@ def test_a_cell_has_the_number_beside_it(monkeypatch):
     cell, other = "/tmp/ipykernel_77/1234.py", "/tmp/ipykernel_77/5.py"
     names = {cell: 3}
     monkeypatch.setattr(ipython, "get_ipython", lambda: Shell(names))
-    assert (short_file(cell), short_file(other), short_file("/home/me/own.py")) == ("<cell 3>", "<cell>", "own.py")
+    assert (short_file(cell), short_file(other), short_file("/srv/me/own.py")) == ("<cell 3>", "<cell>", "own.py")
     names[cell] = 7  # run again
     assert short_file(cell) == "<cell 7>"
     monkeypatch.setattr(ipython, "get_ipython", lambda: None)

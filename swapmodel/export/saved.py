@@ -17,7 +17,7 @@ from ..explore import Outcome
 from ..fixes import FIXES
 from ..kernel import Replacements, source_hash
 from ..machine import Violation
-from ..names import look_up
+from ..names import Told, look_up
 from ..program import KernelError
 from ..scenarios import SCENARIOS, Parameters
 from ..trace import Recorder
@@ -28,7 +28,7 @@ SCHEMA = Path(__file__).parent.parent / "verdict.schema.json"
 LARGEST = 64 << 20  # bytes of a saved verdict
 
 
-class Refused(ValueError):
+class Refused(Told, ValueError):
     """A saved verdict that can't be shown. The message says where and why, in one sentence."""
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from ..names import Told
+
 SHOWN = 12  # problems that are listed; the rest is counted
 WIDTH = 100  # of a quoted line
 
@@ -17,7 +19,7 @@ class Problem(NamedTuple):
     hint: str = ""
 
 
-class NotUnderstood(ValueError):
+class NotUnderstood(Told, ValueError):
     """A story, or some lines of it, can't be read. The message has a line `file:line: what; hint` for each problem."""
 
     def __init__(self, file: str, problems: Iterable[Problem]):
@@ -27,7 +29,7 @@ class NotUnderstood(ValueError):
         super().__init__("\n".join([*told, *([f"... and {more} more"] if more > 0 else [])]))
 
 
-class Ambiguous(ValueError):
+class Ambiguous(Told, ValueError):
     """The story fits several scenarios: the message names them."""
 
 
