@@ -7,16 +7,15 @@ import inspect
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import FunctionType
 from typing import Any
 
 from .coverage import coverage
 from .explore import Budget, Outcome, Space, explore, fewest_steps, fewest_switches, no_collection
-from .fixes import FIXES, Fix
+from .fixes import Fix, functions_of_fix
 from .kernel import Kernel, Replacements, demand_kernel_function, source_hash
 from .lockorder import Inversion, inversions, lock_edges
 from .machine import Violation
-from .names import UnknownName, look_up, look_up_or_take, nearest, quoted
+from .names import UnknownName, look_up_or_take, nearest, quoted
 from .program import System
 from .progress import Progress
 from .scenarios import SCENARIOS, Parameters, Scenario
@@ -189,19 +188,6 @@ def recorded(verdict: Verdict) -> str:
 
 def cell_name(scenario: str, kernel: str, preempt: str, slot_cache: bool) -> str:
     return f"{scenario} {kernel} preempt={preempt} slot-cache={'on' if slot_cache else 'off'}"
-
-
-def functions_of_fix(fix: Replacements | Callable[..., Any] | Fix | str | None) -> tuple[Replacements | None, str]:
-    """The functions that replace the kernel's, and what to call them. ValueError for what is no fix."""
-    if isinstance(fix, str):
-        return look_up("fix", fix, FIXES).replaces, fix
-    if isinstance(fix, Fix):
-        return fix.replaces, fix.name
-    if isinstance(fix, FunctionType):
-        return {fix.__name__: fix}, f"{fix.__name__}()"
-    if fix is None or (isinstance(fix, Mapping) and all(isinstance(n, str) for n in fix)):
-        return fix, ", ".join(f"{n}()" for n in fix or {})
-    raise ValueError(f"a fix is a function, a dict of functions by name, or one of swapmodel.FIXES, not {quoted(fix)}")
 
 
 def nearest_miss(system: System, tick: Callable[[int, int], None] | None = None) -> tuple[Recorder | None, str]:

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from swapmodel import against, check, commit_message, experiments, load, markdown, svg, why
+from swapmodel import FIXES, against, check, commit_message, experiments, fits, load, markdown, read_story, svg, why
 from swapmodel.__main__ import main
 from swapmodel.edits import Lines, drop, edited
 from swapmodel.explore import Outcome
@@ -112,3 +112,26 @@ def test_an_interrupt_ends_experiments_and_questions(monkeypatch, capsys):
 def test_the_version(capsys):
     assert main(["--version"]) == 0
     assert capsys.readouterr().out.startswith("swapmodel 0.")
+
+
+# was: AttributeError from inside
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda: fits("x"), r"fits\(\) takes a story: fits\(read_story\(text\)\), not 'x'"),
+        (lambda: read_story(None), r"read_story\(\) takes the text of a story, not None"),
+        (lambda: commit_message("thread"), r"commit_message\(\) takes a verdict: commit_message\(check\('thread'\)\)"),
+        (lambda: svg(None), r"svg\(\) takes a verdict"),
+        (lambda: markdown(3), r"markdown\(\) takes a verdict"),
+    ],
+)
+def test_what_is_handed_over_is_checked(call, says):
+    with pytest.raises(ValueError, match=says):
+        call()
+
+
+def test_a_story_with_a_fix_of_every_form():
+    story = read_story("CPU0: free_swap_and_cache()\nswapoff: si->swap_map = NULL\nCPU0: swap_page_trans_huge_swapped()\n")
+    for fix in ("get-swap-device", FIXES["get-swap-device"], FIXES["get-swap-device"].replaces):
+        assert fits(story, "v6.8", "shmem-truncate", fix).feasible is False
+    assert fits(story, "v6.8", "shmem-truncate").feasible is True

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from swapmodel import fits, read_story
 from swapmodel.kernel import kernel_functions
 from swapmodel.verdict import all_recorded, cell_name
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+STORY = re.search(r"^```\n(Process 1 quits.*?)^```", README, re.M | re.S)
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
@@ -103,3 +105,12 @@ def test_notebooks_store_outputs_that_can_be_compared(path):
         text = json.dumps(cell["outputs"])
         assert not re.search(r"0x[0-9a-f]{8,}|https?://|Traceback|/tmp/", text)
         assert all(o["output_type"] != "error" for o in cell["outputs"])
+
+
+def test_the_story_of_the_readme():
+    assert STORY is not None
+    story = read_story(STORY[1], "README.md")
+    assert fits(story, "as-argued").feasible is True
+    refuted = fits(story, "v6.8")
+    blamed = "swapoff waits in synchronize_rcu() for process 1, which holds the spinlock mm1.page_table_lock"
+    assert (refuted.feasible, refuted.why) == (False, blamed)

@@ -55,7 +55,7 @@ MAY_IMPORT = {
         "views",
     },
     "explain": {
-        *("edits", "explore", "kernel", "machine", "names", "program", "scenarios", "trace"),
+        *("edits", "explore", "fixes", "kernel", "machine", "names", "program", "scenarios", "trace"),
         *("verdict", "versions", "views"),
     },
     "questions": {

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 from ..explore import Budget, explore
+from ..fixes import functions_of_fix
 from ..kernel import Replacements
 from ..names import quoted
 from ..program import System
-from ..verdict import Verdict, demand_verdict, functions_of_fix
+from ..verdict import Verdict, demand_verdict
 from .misses import Miss, nearest_misses
 from .orders import Order, Orders, needed_orders
 from .others import remarks

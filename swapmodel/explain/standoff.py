@@ -7,10 +7,11 @@ import textwrap
 from collections.abc import Callable
 from typing import Any
 
+from ..fixes import functions_of_fix
 from ..kernel import Kernel, Replacements
 from ..names import look_up_or_take
 from ..trace import Recorder
-from ..verdict import Verdict, demand_verdict, functions_of_fix
+from ..verdict import Verdict, demand_verdict
 from ..versions import KERNELS
 from ..views import WIDTH, columns, failure, function_of, sentence
 from .replayed import Ended, changed_by, follow, returned, waits_for

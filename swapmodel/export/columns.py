@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import re
 import textwrap
-from typing import TYPE_CHECKING
 
 from ..trace import Recorder
+from ..verdict import Verdict, demand_verdict
 from ..views import wrapped
 from .calls import Row, rows
-
-if TYPE_CHECKING:
-    from ..verdict import Verdict
 
 LONGEST = 32  # characters that the last column should have: the longest names of mm/ fit
 POINTERS = re.compile(r"\b((?:si|mm|folio|info)\d*)\.(?=[a-z_])")  # what is a pointer in the kernel's own text
@@ -25,6 +22,7 @@ def commit_message(verdict: Verdict, width: int = 72) -> str:
     Locks in both orders have no interleaving: there it is the sentences. Where there is nothing to show, one sentence in
     brackets says so, which a story takes as a remark.
     ValueError for a width that nothing fits into."""
+    demand_verdict("commit_message", verdict)
     if width < LEAST:
         raise ValueError(f"a commit message is at least {LEAST} characters wide, not {width}")
     if verdict.recorder is None or not verdict.recorder.steps:

@@ -8,14 +8,11 @@ from __future__ import annotations
 import hashlib
 import html
 import textwrap
-from typing import TYPE_CHECKING
 
+from ..verdict import Verdict, demand_verdict
 from ..views import plural, sentence
 from .lanes import CHAR, HEAD, LEFT, LINE, WIDTH, Bar, Line, Plan, Switch, plan, text_x
 from .report import cause, title
-
-if TYPE_CHECKING:
-    from ..verdict import Verdict
 
 COLOURS = {
     "change": "#0072B2",
@@ -72,6 +69,7 @@ STYLE = """
 
 def svg(verdict: Verdict) -> str:
     """The trace of a verdict as an SVG document, 1000 pixels wide. Without a trace: what there is to say, and no lanes."""
+    demand_verdict("svg", verdict)
     name, why = title(verdict), sentence(cause(verdict)) if cause(verdict) else "There is no trace to show."
     wrapped = textwrap.wrap(why, int((WIDTH - 32) / CHAR))
     body: list[str] = [_text(16, 24, name, "strong")]

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import re
 import shlex
-from typing import TYPE_CHECKING
 
 from ..scenarios import Parameters
+from ..verdict import Verdict, demand_verdict
 from ..views import failure, heading, plural, sentence
 from .columns import commit_message, nothing_to_show
 from .frames import told
-
-if TYPE_CHECKING:
-    from ..verdict import Verdict
 
 CODE = re.compile(r"\w[\w.\[\]>-]*(?:\(\))?")  # a name, a word of memory, a call
 
 
 def markdown(verdict: Verdict) -> str:
     """Title, what was asked, the columns in a fence, the cause in one sentence, and the command that finds it again."""
+    demand_verdict("markdown", verdict)
     parts = [f"### {inline(title(verdict))}", asked(verdict)]
     traced = verdict.recorder is not None and bool(verdict.recorder.steps)
     if traced or verdict.verdict == "violated":

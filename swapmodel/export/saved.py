@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from ..explore import Outcome
-from ..fixes import FIXES
+from ..fixes import FIXES, functions_of_fix
 from ..kernel import Replacements, source_hash
 from ..machine import Violation
 from ..names import Told, look_up
 from ..program import KernelError
 from ..scenarios import SCENARIOS, Parameters
 from ..trace import Recorder
-from ..verdict import Verdict, functions_of_fix
+from ..verdict import Verdict
 from ..versions import KERNELS
 
 SCHEMA = Path(__file__).parent.parent / "verdict.schema.json"

@@ -3,18 +3,16 @@
 fix.py         what a Fix is, and how it is shown
 candidates.py  those of the thread, in the order of its messages (cluster_lock.py, si_lock.py: the longer ones)
 wrong.py       what begins too late, and what takes away a wait of swapoff's
-load.py        a reader's file
+catalogue.py   all of them by name
+given.py       what a caller may give as a fix; load.py: a reader's file
 mistakes.py    what a reader did wrong where a check found it, and the remedy
 """
 
 from __future__ import annotations
 
-from ..names import Named
-from .candidates import CANDIDATES
+from .catalogue import FIXES
 from .fix import KINDS, Fix
+from .given import functions_of_fix
 from .load import load_fix
-from .wrong import REMOVED, WEAKER
 
-FIXES = Named("fix", {f.name: f for f in (*CANDIDATES, *WEAKER, *REMOVED)})
-
-__all__ = ["FIXES", "KINDS", "Fix", "load_fix"]
+__all__ = ["FIXES", "KINDS", "Fix", "functions_of_fix", "load_fix"]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ..explore import Budget, NotReducible, Space, no_collection
 from ..explore.guided import Guided, guided
-from ..fixes import FIXES
+from ..fixes import Fix, functions_of_fix
 from ..kernel import Kernel, Replacements, demand_kernel_function
-from ..names import look_up
+from ..names import look_up, quoted
 from ..program import System
 from ..scenarios import SCENARIOS, Parameters, Scenario
 from ..trace import Recorder, record
@@ -67,7 +67,7 @@ def fits(
     story: Story,
     kernel: Kernel | str = "v6.8",
     scenario: Scenario | str | None = None,
-    fix: Replacements | str | None = None,
+    fix: Replacements | Callable[..., Any] | Fix | str | None = None,
     *,
     fix_name: str = "",
     budget: Budget | None = None,
@@ -76,13 +76,15 @@ def fits(
 ) -> Fit:
     """Does any execution of `kernel` with `fix` fit the story? The events must happen in the order in which they are written,
     each on its thread; between them anything may. May raise NotUnderstood or Ambiguous (the story), ValueError (parameters)."""
+    if not isinstance(story, Story):
+        raise ValueError(f"fits() takes a story: fits(read_story(text)), not {quoted(story)}")
     chosen_kernel = look_up("kernel", kernel, KERNELS) if isinstance(kernel, str) else kernel
     chosen = look_up("scenario", scenario, SCENARIOS) if isinstance(scenario, str) else scenario
-    functions: Replacements | None = look_up("fix", fix, FIXES).replaces if isinstance(fix, str) else fix
+    functions, name = functions_of_fix(fix)
     demand_kernel_function(chosen_kernel, functions)
     given = Parameters(**parameters)
     roles = cast(story, chosen_kernel, functions, given, chosen)
-    fit = Fit(story, chosen_kernel, fix_name or (fix if isinstance(fix, str) else ""), roles)
+    fit = Fit(story, chosen_kernel, fix_name or name, roles)
     system = roles.scenario.system(chosen_kernel, roles.parameters, functions)
     with no_collection():
         _decide(fit, roles, system, budget or Budget(), reduce)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import reprlib
 from collections.abc import Iterator
 
 from .events import Event, Remark, Said, Story, Touch
@@ -22,6 +23,8 @@ ENDS_BEFORE = re.compile(
 
 def read_story(text: str, file: str = "<story>") -> Story:
     """The story in `text`. NotUnderstood names every line that is neither an event nor, by the grammar, a remark."""
+    if not isinstance(text, str):
+        raise ValueError(f"read_story() takes the text of a story, not {reprlib.repr(text)}")
     layout = lay_out(text, file)
     said, remarks, problems = _Reading(layout).read()
     if problems or layout.problems:
