@@ -157,7 +157,7 @@ def test_forms(text, event):
         "[then, preempted ...]",
         "(nothing)",
         "# f() is not called",
-        "/* swap_map[1] = 0 */",
+        "/* the slot is free now */",
         "<alloc page A>",
         "-----",
         "Let's assume a large folio",

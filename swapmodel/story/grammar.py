@@ -14,8 +14,10 @@
     *** use after free: OPERATION              its step violates something
     Calls f(). Passes g(), and h().            plain words around such forms, if all of them are in FILLERS
 
-Remarks: `# ...`, `/* ... */`, `[...]`, `(...)`, `<...>`, `...`, what follows `<-`, a commit's tags, questions, and prose
-without any name that the kernel could know. Everything else is not understood, and so is what denies something."""
+Remarks: `# ...`, `[...]`, `(...)`, `<...>`, `...`, what follows `<-`, a commit's tags, and prose without any name that the
+kernel could know; `/* ... */`, unless a store or a change is all that stands in it; questions, unless they ask whether swapoff
+can succeed before another thread comes to f(), which is then the story's end. Everything else is not understood, and so is
+what denies something."""
 
 from __future__ import annotations
 
