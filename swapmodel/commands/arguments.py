@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import sys
 from pathlib import Path
 from typing import Any, TextIO
 
 from ..explore import Budget
-from ..fixes import FIXES, load_fix
+from ..fixes import load_fix
 from ..kernel import Replacements
 from ..names import BadUse, look_up, nearest
 from ..progress import Progress
@@ -78,6 +79,8 @@ def seconds(text: str) -> float:
 def chosen_fix(given: str | None) -> tuple[Replacements | None, str]:
     if given is None:
         return None, ""
+    from ..fixes import FIXES
+
     if given in FIXES:
         return FIXES[given].replaces, given
     if given.endswith(".py"):
@@ -97,3 +100,13 @@ def open_json(to: str | None) -> TextIO | None:
         return open(to, "w", encoding="utf-8")
     except OSError as error:
         raise BadUse(f"{to}: can't be written: {error.strerror}") from None
+
+
+def open_outputs(wanted: dict[str, str | None]) -> dict[str, TextIO]:
+    """The files that options name, by option; those that were not given are left out. BadUse if two name the same one."""
+    asked = {option: to for option, to in wanted.items() if to is not None}
+    for (one, first), (other, second) in itertools.combinations(asked.items(), 2):
+        if first == second or ("-" not in (first, second) and Path(first).absolute() == Path(second).absolute()):
+            raise BadUse(f"--{one} and --{other} can't both go to {'the standard output' if first == '-' else first}")
+    opened = {option: open_json(to) for option, to in asked.items()}
+    return {option: out for option, out in opened.items() if out is not None}

@@ -8,11 +8,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ..names import BadUse
 from ..scenarios import SCENARIOS
-from .arguments import KERNEL_HELP, chosen_fix, open_json, positive, seconds
-
-MAX_STATES = 5_000_000
+from ..verdict import MAX_STATES
+from .arguments import KERNEL_HELP, chosen_fix, open_outputs, positive, seconds
 
 
 def register(commands: Any) -> None:
@@ -39,10 +37,8 @@ def compare_all(given: argparse.Namespace) -> int:
     from ..review.desk import compare
     from ..review.page import page
 
-    if given.html == given.json == "-":
-        raise BadUse("--html and --json can't both go to the standard output")
     fixes = [_fix(name) for name in given.fix] if given.fix else None
-    page_to, json_to = open_json(given.html), open_json(given.json)
+    outputs = open_outputs({"html": given.html, "json": given.json})
     done = compare(
         given.scenarios or None,
         fixes,
@@ -54,10 +50,10 @@ def compare_all(given: argparse.Namespace) -> int:
         max_seconds=given.max_seconds,
         workers=given.workers,
     )
-    if page_to is not None:
-        print(page(done), end="", file=page_to, flush=True)
-    if json_to is not None:
-        print(json.dumps(done.document(), indent=1), file=json_to, flush=True)
+    if "html" in outputs:
+        print(page(done), end="", file=outputs["html"], flush=True)
+    if "json" in outputs:
+        print(json.dumps(done.document(), indent=1), file=outputs["json"], flush=True)
     if "-" not in (given.html, given.json):
         print(done)
     for note in done.notes:

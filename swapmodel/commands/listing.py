@@ -6,7 +6,6 @@ import argparse
 from collections.abc import Iterable
 from typing import Any
 
-from ..fixes import FIXES, KINDS
 from ..names import look_up
 from ..scenarios import SCENARIOS
 from ..versions import KERNELS
@@ -22,6 +21,8 @@ def register(commands: Any) -> None:
 
 
 def list_all(given: argparse.Namespace) -> int:
+    from ..fixes import FIXES, KINDS
+
     _print("Scenarios", ((s.name, s.title) for s in SCENARIOS.values()))
     _print("Kernels", ((k.name, k.title) for k in KERNELS.values()))
     for kind, meaning in KINDS.items():
@@ -31,6 +32,8 @@ def list_all(given: argparse.Namespace) -> int:
 
 
 def list_fix(given: argparse.Namespace) -> int:
+    from ..fixes import FIXES
+
     print(look_up("fix", given.name, FIXES))
     return 0
 

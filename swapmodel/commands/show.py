@@ -5,11 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..names import BadUse
-from .arguments import chosen_fix, open_json
+from .arguments import chosen_fix, open_outputs
 
 if TYPE_CHECKING:
     from ..verdict import Verdict
@@ -73,14 +71,4 @@ def add_exports(parser: argparse.ArgumentParser) -> None:
 def open_exports(given: argparse.Namespace) -> list[tuple[str, Any]]:
     """The forms asked for, each with its file, opened before the search."""
     asked = {form: getattr(given, form.replace("-", "_")) for form in FORMS[1:]}
-    wanted = [(form, to) for form, to in asked.items() if to is not None]
-    for i, (form, to) in enumerate(wanted):
-        twice = next((other for other, path in wanted[:i] if same_file(path, to)), None)
-        if twice:
-            where = "the standard output" if to == "-" else to
-            raise BadUse(f"--{twice} and --{form} can't both go to {where}")
-    return [(form, open_json(to)) for form, to in wanted]
-
-
-def same_file(one: str, other: str) -> bool:
-    return one == other or (one != "-" and other != "-" and Path(one).absolute() == Path(other).absolute())
+    return list(open_outputs(asked).items())

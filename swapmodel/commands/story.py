@@ -11,7 +11,6 @@ from .arguments import KERNEL_HELP, chosen_fix, positive, seconds
 
 STATUS = {True: 0, False: 1, None: 3}
 MAX_STATES = 3_000_000
-MAX_BYTES = 6 << 30
 LARGEST = 4 << 20  # bytes of a file that is read at all
 
 
@@ -41,6 +40,7 @@ def decide(given: argparse.Namespace) -> int:
     from ..story import fits, read_story
     from ..story.heading import heading
     from ..story.tell import text
+    from ..verdict import MAX_BYTES
     from ..versions import KERNELS
 
     written = text_of(given.file)

@@ -10,9 +10,22 @@ mistakes.py    what a reader did wrong where a check found it, and the remedy
 
 from __future__ import annotations
 
-from .catalogue import FIXES
+from typing import TYPE_CHECKING, Any
+
 from .fix import KINDS, Fix
 from .given import functions_of_fix
 from .load import load_fix
 
+if TYPE_CHECKING:
+    from .catalogue import FIXES
+
 __all__ = ["FIXES", "KINDS", "Fix", "functions_of_fix", "load_fix"]
+
+
+def __getattr__(name: str) -> Any:
+    """The catalogue is made when it is asked for: who checks a kernel as it is need not wait until all fixes are compiled."""
+    if name != "FIXES":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from .catalogue import FIXES
+
+    return FIXES

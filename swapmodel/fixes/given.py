@@ -8,13 +8,14 @@ from typing import Any
 
 from ..kernel import Replacements
 from ..names import look_up, quoted
-from .catalogue import FIXES
 from .fix import Fix
 
 
 def functions_of_fix(fix: Replacements | Callable[..., Any] | Fix | str | None) -> tuple[Replacements | None, str]:
     """The functions that replace the kernel's, and what to call them. ValueError for what is no fix."""
     if isinstance(fix, str):
+        from . import FIXES
+
         return look_up("fix", fix, FIXES).replaces, fix
     if isinstance(fix, Fix):
         return fix.replaces, fix.name

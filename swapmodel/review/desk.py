@@ -11,7 +11,7 @@ from ..names import look_up
 from ..program import KernelError
 from ..progress import Progress
 from ..scenarios import SCENARIOS, Parameters
-from ..verdict import all_recorded, cell_name
+from ..verdict import MAX_BYTES, MAX_STATES, all_recorded, cell_name
 from ..versions import KERNELS
 from .cell import REFUSED, Cell, Key, Result, run, untouched
 from .comparison import Comparison
@@ -19,8 +19,6 @@ from .cost import Price, price_of
 from .pool import Died, Pool
 from .travel import packed
 
-MAX_STATES = 5_000_000
-MAX_BYTES = 6 << 30  # of all workers together
 PREEMPT = ("full", "none")
 WRONG = "an error inside swapmodel, which should be reported: {}: {}"
 LEFT = "interrupted before its turn came"
@@ -156,7 +154,7 @@ class Sweep:
 
     def run(self, workers: int, client: Any, ended: Callable[[Key, Result], None] | None) -> Comparison:
         """Works through all cells. The kernel as it is comes first, its longest cells before the others."""
-        self.bounds = self.bounds._replace(max_bytes=MAX_BYTES // (1 if client else workers))
+        self.bounds = self.bounds._replace(max_bytes=MAX_BYTES // (1 if client else workers))  # of all of them together
         self._watcher, self._progress = ended, Waiting("compare", " cells", len(self.keys))
         self._pool = Pool(self._ended, workers, client, lambda: self._progress(len(self.results)))
         interrupted = False
