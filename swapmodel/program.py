@@ -10,12 +10,13 @@ import functools
 import gc
 import re
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from types import CodeType, FrameType, FunctionType, GeneratorType
 from typing import Any, NamedTuple
 
 from .liveness import live_locals
 from .machine import Memory, Operation, Violation
+from .names import Told
 
 LINES_BETWEEN_STEPS = 20_000  # a kernel function that runs longer without yielding never will
 STEPS_OF_A_THREAD = 60_000
@@ -24,12 +25,8 @@ CELL = "<cell>"
 OWN_FILES = ("mm/", "versions/", "machine/")
 
 
-class KernelError(Exception):
+class KernelError(Told, Exception):
     """A kernel function (most often a reader's fix) is not one the machine can run. The message says where and why."""
-
-    def _render_traceback_(self) -> list[str]:
-        """IPython's hook: in a notebook the message alone, without the explorer's own frames."""
-        return [f"KernelError: {self}"]
 
 
 class Frame(NamedTuple):
@@ -318,3 +315,10 @@ class System:
         self.memory, self.programs, self.oracles = memory, programs, oracles
         self.at_end = at_end  # oracles that are asked once every thread has returned
         self.words = tuple(memory.words)
+
+    def wrong(self, words: tuple[Any, ...], steps: Iterable[Step]) -> Violation | None:
+        """What the oracles find in `words`, while the threads stand at `steps`."""
+        asked = self.oracles
+        if all(step.operation is None for step in steps):
+            asked = (*asked, *self.at_end)
+        return next((v for oracle in asked if (v := oracle(words)) is not None), None)

@@ -24,7 +24,7 @@ from .invariants import broken
 from .kernel import Kernel, Replacements, link
 from .machine import Address, Pointer, Violation
 from .mm import swapops
-from .names import look_up
+from .names import look_up, look_up_or_take
 from .sequential import Sequential
 from .versions import KERNELS
 from .world import Device, Sizes, check_sizes, lay
@@ -81,7 +81,7 @@ class Machine:
             raise ValueError(f"a Machine has no size {', '.join(sorted(unknown))}; it has {', '.join(Sizes._fields)}")
         self.devices, self.sizes = devices or (Device(slots=slots),), Sizes(**sizes)
         check_sizes(self.devices, self.sizes)
-        version = look_up("kernel", kernel, KERNELS) if isinstance(kernel, str) else kernel
+        version = look_up_or_take("kernel", kernel, KERNELS)
         if not isinstance(version, Kernel) or not isinstance(fix, Mapping | None):
             raise ValueError(f"kernel is a name or a Kernel, fix a dict of functions, not {kernel!r}, {fix!r}")
         if place not in ("reused", "counted"):

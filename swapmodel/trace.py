@@ -101,10 +101,7 @@ class Recorder:
         after = cpu.after()
         changes = changed(self.system.memory, self.words, after)
         self.words = after
-        asked = self.system.oracles
-        if all(step.operation is None for step in self.at):
-            asked = (*asked, *self.system.at_end)
-        self.violation = next((v for o in asked if (v := o(after)) is not None), None)
+        self.violation = self.system.wrong(after, self.at)
         shown = None if value is BLOCKED else value
         self.steps.append(TraceStep(t, step.stack, step.operation, shown, changes, self.violation is not None))
         return True

@@ -13,7 +13,7 @@ MAY_IMPORT = {
     "progress": set(),
     "mm": {"machine"},
     "entries": {"mm"},
-    "program": {"machine", "liveness"},
+    "program": {"machine", "liveness", "names"},
     "lint": {"program"},
     "oracle": {"machine"},
     "trace": {"machine", "program"},
@@ -63,7 +63,7 @@ MAY_IMPORT = {
         *("session", "trace", "versions", "views"),
     },
     "story": {
-        *("explore", "fixes", "kernel", "life", "machine", "mm", "names", "program", "scenarios", "trace"),
+        *("explore", "fixes", "kernel", "life", "lockorder", "machine", "mm", "names", "program", "scenarios", "trace"),
         *("versions", "views"),
     },
     "review": {

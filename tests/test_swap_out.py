@@ -1,14 +1,11 @@
 """Pages go out and come back: swap cache, page I/O, reclaim, unmapping, splitting. Step by step, then against each other."""
 
-import inspect
-import linecache
-import textwrap
-
 import pytest
 
+from swapmodel.edits import Replace, edited
 from swapmodel.explore import Budget, explore
 from swapmodel.invariants import broken
-from swapmodel.kernel import base, kernel_functions, tell_owners
+from swapmodel.kernel import tell_owners
 from swapmodel.machine import NULL, Violation
 from swapmodel.mm.errno import EAGAIN, EBUSY
 from swapmodel.mm.swapops import PagePte, Shadow, SwapPte, swp_offset, xa_is_value, xa_slot
@@ -502,18 +499,6 @@ def user_changes(mm, i, value):
 OURS = {"user_checks": user_checks, "user_changes": user_changes}
 
 
-def edited(name, old, new):
-    """A kernel function with one piece of its text exchanged."""
-    text = textwrap.dedent(inspect.getsource(kernel_functions()[name]))
-    assert text.count(old) == 1, f"{name}() has {text.count(old)} times {old!r}"
-    text = text.replace(old, new)
-    file = f"edited/{name}/{hash((old, new))}.py"
-    linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
-    space = {**base(), "__name__": "edited"}
-    exec(compile(text, file, "exec"), space)
-    return space[name]
-
-
 def computer(fix, slots=4, cpus=2, synchronous=True, **sizes):
     sizes = {"processes": 2, "files": 0, "pages": 1, "cluster": 4, "folios": 4, "slot_cache": 1, **sizes}
     return Machine(Device(slots=slots, synchronous=synchronous), fix={**OURS, **fix}, preempt="none", cpus=cpus, **sizes)
@@ -643,7 +628,7 @@ FREEZE = "frozen = yield folio_ref_freeze(folio.refcount, 1 + nr_pages)"
     ],
 )
 def test_some_order_is_wrong_without(name, function, old, new, found):
-    said = race(name, {function: edited(function, old, new)})
+    said = race(name, {function: edited(function, Replace(old, new))})
     assert said not in ("holds", "unfinished") and found in said
 
 
@@ -660,4 +645,4 @@ def test_some_order_is_wrong_without(name, function, old, new, found):
     ],
 )
 def test_what_another_check_covers(name, function, old, new):
-    assert race(name, {function: edited(function, old, new)}) == "holds"
+    assert race(name, {function: edited(function, Replace(old, new))}) == "holds"

@@ -11,7 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..kernel import Kernel, Replacements
-from ..names import look_up
+from ..names import look_up_or_take
 from ..progress import Progress
 from ..versions import KERNELS
 from .calls import CallReplay
@@ -27,7 +27,7 @@ def conform(path: str | Path, kernel: str | Kernel = "v6.8", fix: Replacements |
 
     `kernel` is a name or a Kernel, `fix` replaces functions of it. BadUse for a file that is not a trace, UnknownName for an
     unknown kernel, KernelError for a fix that can't run."""
-    version = look_up("kernel", kernel, KERNELS) if isinstance(kernel, str) else kernel
+    version = look_up_or_take("kernel", kernel, KERNELS)
     trace = load(path)
     report = Report(trace.path, version.name)
     cpus = sorted({row.cpu for row in trace.changes} | {call.cpu for call in trace.calls})

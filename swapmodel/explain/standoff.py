@@ -13,8 +13,9 @@ from ..names import look_up_or_take
 from ..trace import Recorder
 from ..verdict import Verdict, demand_verdict
 from ..versions import KERNELS
-from ..views import WIDTH, columns, failure, function_of, sentence
+from ..views import WIDTH, columns, failure, function_of
 from .replayed import Ended, changed_by, follow, returned, waits_for
+from .text import wrap
 
 
 class Standoff:
@@ -47,17 +48,13 @@ class Standoff:
         name = self.verdict.scenario.name
         head = f"The bad schedule of {name} on {_where(self.verdict)}, {count} steps, against {self.against}:"
         title = textwrap.fill(head, 2 * WIDTH, break_on_hyphens=False)
-        return "\n".join([title, "", columns(self.recorder), "", wrapped(self.said)])
+        return "\n".join([title, "", columns(self.recorder), "", wrap(self.said)])
 
     def __repr__(self) -> str:
         return f"<{self.verdict.scenario.name} against {self.against}: {self.said}>"
 
     def _repr_html_(self) -> str:
         return f"<div><strong>{html.escape(self.said)}</strong><pre>{html.escape(str(self))}</pre></div>"
-
-
-def wrapped(text: str) -> str:
-    return textwrap.fill(sentence(text), 2 * WIDTH, break_on_hyphens=False)
 
 
 def _where(verdict: Verdict) -> str:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from ..trace import TraceStep
 from ..views import WIDTH, failure, function_of, plural, sentence, wrapped
-from .misses import Miss
 from .pin import Pin
 from .steps import Taken, did
 
 if TYPE_CHECKING:
     from .explain import Why
+    from .misses import Miss
 
 LOCKS_SHOWN = 3
 

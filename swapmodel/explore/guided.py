@@ -198,12 +198,9 @@ def last_step(space: Space, state: int, t: int, length: int) -> Taken:
         step.operation.sleep(cpu)
         return Taken(t, step, BLOCKED, words, cpu.writes, step, None)
     after = cpu.after()
-    following, others = space.system.programs[t].after(step, value), (s for u, s in enumerate(space.steps(state)) if u != t)
-    asked = space.system.oracles
-    if following.operation is None and all(other.operation is None for other in others):
-        asked = (*asked, *space.system.at_end)
-    bad = next((v for oracle in asked if (v := oracle(after)) is not None), None)
-    return Taken(t, step, value, words, cpu.writes, following, bad)
+    steps = space.steps(state)
+    steps[t] = space.system.programs[t].after(step, value)
+    return Taken(t, step, value, words, cpu.writes, steps[t], space.system.wrong(after, steps))
 
 
 def _apply(space: Space, cpu: Cpu, step: Step) -> Any:

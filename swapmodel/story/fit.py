@@ -9,7 +9,7 @@ from ..explore import Budget, NotReducible, Space, no_collection
 from ..explore.guided import Guided, guided
 from ..fixes import Fix, functions_of_fix
 from ..kernel import Kernel, Replacements, demand_kernel_function
-from ..names import look_up, quoted
+from ..names import look_up_or_take, quoted
 from ..program import System
 from ..scenarios import SCENARIOS, Parameters, Scenario
 from ..trace import Recorder, record
@@ -78,8 +78,8 @@ def fits(
     each on its thread; between them anything may. May raise NotUnderstood or Ambiguous (the story), ValueError (parameters)."""
     if not isinstance(story, Story):
         raise ValueError(f"fits() takes a story: fits(read_story(text)), not {quoted(story)}")
-    chosen_kernel = look_up("kernel", kernel, KERNELS) if isinstance(kernel, str) else kernel
-    chosen = look_up("scenario", scenario, SCENARIOS) if isinstance(scenario, str) else scenario
+    chosen_kernel = look_up_or_take("kernel", kernel, KERNELS)
+    chosen = None if scenario is None else look_up_or_take("scenario", scenario, SCENARIOS)
     functions, name = functions_of_fix(fix)
     demand_kernel_function(chosen_kernel, functions)
     given = Parameters(**parameters)

@@ -10,6 +10,7 @@ from .. import machine
 from ..fixes import FIXES
 from ..kernel import kernel_functions
 from ..life import THREADS
+from ..lockorder import RELEASES, WAITS
 from ..mm import swapops
 from ..versions import KERNELS
 
@@ -36,24 +37,8 @@ SAME = (  # operations that people do not tell apart
     {"wait_for_completion"},
 )
 TURNS = {  # what people say of a lock, whatever its kind -> the operations
-    "takes": {
-        "spin_lock",
-        "spin_lock_irq",
-        "spin_lock_not_rcu",
-        "spin_lock_irq_not_rcu",
-        "mutex_lock",
-        "down_read",
-        "down_write",
-    },
-    "drops": {
-        "spin_unlock",
-        "spin_unlock_irq",
-        "spin_unlock_not_rcu",
-        "spin_unlock_irq_not_rcu",
-        "mutex_unlock",
-        "up_read",
-        "up_write",
-    },
+    "takes": WAITS - {"folio_lock"},
+    "drops": RELEASES - {"folio_unlock"},
 }
 KINDS = frozenset(  # of violations: the machine's, the oracles' and the search's
     [
