@@ -1,6 +1,7 @@
 """What must never hold of the words of memory, beyond what the machine itself finds (use after free, NULL, lock misuse).
 
-An oracle is made for one memory and then looks at each distinct memory once: words -> None | Violation.
+An oracle is made for one memory and then looks at each distinct memory once: words -> None | Violation. Its `twin` says the
+same to JavaScript, which finds it again in replay/static/oracles.js: a name, and the numbers of words.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ def swap_map_underflow(map: Pointer) -> Oracle:
                 return Violation("swap_map underflow", f"a reference to {map[i]} is dropped that nobody had", map[i])
         return None
 
+    check.twin = ("swap_map_underflow", first, last)  # type: ignore[attr-defined]
     return check
 
 
@@ -40,6 +42,7 @@ def inuse_pages(si: Pointer, map: Pointer, bad: int = 0x3F) -> Oracle:
             return None
         return Violation("accounting", f"inuse_pages is {memory[count]}, but {used} bytes are in use", si.inuse_pages)
 
+    check.twin = ("inuse_pages", first, last, lock, count, live, bad)  # type: ignore[attr-defined]
     return check
 
 
@@ -69,4 +72,5 @@ def no_entry_left(si: Pointer, references: Sequence[tuple[Address, Address]]) ->
                 return Violation("lost page", f"swapoff takes the device away while {slot} still refers to it", slot)
         return None
 
+    check.twin = ("no_entry_left", map, [[word, lock] for _, word, lock in pairs])  # type: ignore[attr-defined]
     return check

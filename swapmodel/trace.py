@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from .machine import BLOCKED, RCU, Address, Cpu, Memory, Operation, Violation
@@ -99,7 +100,7 @@ class Recorder:
         else:
             self.at[t] = self.system.programs[t].after(step, value)
         after = cpu.after()
-        changes = changed(self.system.memory, self.words, after)
+        changes = changed(self.system.memory, self.words, after, sorted(cpu.writes))
         self.words = after
         self.violation = self.system.wrong(after, self.at)
         shown = None if value is BLOCKED else value
@@ -120,10 +121,14 @@ class Recorder:
         return explain_wait(self.system.memory, self.words, t, step.operation)
 
 
-def changed(memory: Memory, before: tuple[Any, ...], after: tuple[Any, ...]) -> tuple[Change, ...]:
-    """The words that differ, as people should see them: without the machine's own, and with births and deaths."""
+def changed(
+    memory: Memory, before: tuple[Any, ...], after: tuple[Any, ...], words: Iterable[int] | None = None
+) -> tuple[Change, ...]:
+    """The words that differ, as people should see them: without the machine's own, and with births and deaths. `words` are
+    those that can; all, if not given."""
     changes = []
-    for word, (old, new) in enumerate(zip(before, after, strict=True)):
+    for word in range(len(before)) if words is None else words:
+        old, new = before[word], after[word]
         if old is new or old == new:
             continue
         shown = memory.shown[word]

@@ -70,6 +70,7 @@ MAY_IMPORT = {
         *("edits", "explore", "fixes", "kernel", "lockorder", "machine", "names", "program", "progress", "scenarios"),
         *("trace", "verdict", "versions", "views"),
     },
+    "replay": {"explore", "export", "kernel", "machine", "mm", "program", "scenarios", "trace", "verdict", "versions"},
     "views": {"fixes", "lockorder", "machine", "program", "trace", "verdict", "versions"},
 }
 MAY_IMPORT["commands"] = set(MAY_IMPORT)

@@ -11,7 +11,7 @@ from ..machine import (
     spinlock_t,
     word,
 )
-from .swapops import show_cluster, show_entry, show_flags, show_pte, show_slot
+from .swapops import show_cluster, show_count, show_entry, show_flags, show_page_lock, show_pte, show_slot
 
 FLAGS_WRITERS = (
     "swapoff_unlist",
@@ -90,7 +90,7 @@ class percpu_data(Struct):
 class folio(Struct):
     """include/linux/mm_types.h, v6.8. struct page is type-stable: its reference count may be looked at after the free."""
 
-    locked = Field(0, stable=True, held=lambda value, t: value == t + 1, show=lambda holder: "locked" if holder else "unlocked")
+    locked = Field(0, stable=True, held=lambda value, t: value == t + 1, show=show_page_lock)
     # the folio lock must be held to write these:
     swapcache = word(1, guarded_by="locked", lockless=True)
     swap = word(guarded_by="locked", show=show_entry)
@@ -148,7 +148,7 @@ class swap_slots_cache(Struct):
     slots = word(())
     free_lock = spinlock_t()
     # free_lock must be held to write this:
-    slots_ret = word((), guarded_by="free_lock", show=lambda entries: f"{len(entries)} slots")
+    slots_ret = word((), guarded_by="free_lock", show=show_count)
 
 
 def address_space(first, count):

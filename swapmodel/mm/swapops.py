@@ -300,3 +300,22 @@ def show_flags(flags):
 def show_cluster(flags):
     names = {CLUSTER_FLAG_FREE: "FREE", CLUSTER_FLAG_NEXT_NULL: "NEXT_NULL", CLUSTER_FLAG_HUGE: "HUGE"}
     return "|".join(name for bit, name in names.items() if flags & bit) or "0"
+
+
+def show_page_lock(holder):
+    return "locked" if holder else "unlocked"
+
+
+def show_count(entries):
+    """Of the entries in a slot cache: how many."""
+    return f"{len(entries)} slots"
+
+
+def show_claims(pairs):
+    """Who has claimed which block device: pairs of (file, holder)."""
+    return ", ".join(f"{file} by {si}" for file, si in pairs) or "none"
+
+
+def show_swapfiles(pairs):
+    """Whose inode has S_SWAPFILE: pairs of (file, who set it)."""
+    return ", ".join(str(file) for file, _ in pairs) or "none"

@@ -31,6 +31,8 @@ from ..swapops import (
     SWP_WRITEOK,
     plist_add,
     plist_node_empty,
+    show_claims,
+    show_swapfiles,
 )
 from .avail import add_to_avail_list, swap_active_head, swap_lock
 from .entries import nr_swap_pages, total_swap_pages
@@ -56,9 +58,9 @@ swapon_mutex = Global(mutex_t())
 i_rwsem = Global(mutex_t())  # inode_lock() of the swap file
 bdev_lock = Global(mutex_t())  # block/bdev.c
 # who has claimed which block device: pairs of (file, holder). What bdev->bd_holder says, of all of them:
-bd_holder = Global(word((), guarded_by="bdev_lock", show=lambda pairs: ", ".join(f"{f} by {si}" for f, si in pairs) or "none"))
+bd_holder = Global(word((), guarded_by="bdev_lock", show=show_claims))
 # whose inode has S_SWAPFILE: pairs of (file, who set it):
-i_flags = Global(word((), guarded_by="i_rwsem", show=lambda pairs: ", ".join(str(f) for f, _ in pairs) or "none"))
+i_flags = Global(word((), guarded_by="i_rwsem", show=show_swapfiles))
 least_priority = Global(word(-1, guarded_by="swap_lock", writers=("setup_swap_info", "swapoff_shift_priorities")))
 
 
