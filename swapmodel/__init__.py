@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from .kernel import Kernel
     from .program import KernelError
     from .questions import QUESTIONS, ask
+    from .replay import Replay
     from .review.comparison import Comparison
     from .review.cost import Price, price
     from .review.desk import compare
@@ -65,6 +66,7 @@ HOME = {
     "Machine": "session",
     "Parameters": "scenarios",
     "Price": "review.cost",
+    "Replay": "replay",
     "Scenario": "scenarios",
     "Standoff": "explain",
     "Verdict": "verdict",
@@ -110,6 +112,7 @@ __all__ = [
     "Machine",
     "Parameters",
     "Price",
+    "Replay",
     "Scenario",
     "Standoff",
     "Verdict",

@@ -56,10 +56,10 @@ class Verdict:
 
         return report(self)
 
-    def _repr_html_(self) -> str:
-        from .views import report_html
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        from .replay import Replay
 
-        return report_html(self)
+        return Replay(self, (), ())._repr_mimebundle_(include, exclude)
 
     def document(self) -> dict[str, Any]:
         """The verdict as plain data: see verdict.schema.json."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import itertools
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -36,18 +35,20 @@ PLAIN_NAMES = {
 
 def report(verdict: Verdict, every_step: bool = False) -> str:
     """A verdict as text: one line that says it all, then the interleaving."""
-    from .fixes.mistakes import remedy
-
     parts = [summary(verdict)]
     if verdict.recorder is not None and verdict.recorder.steps:
         parts += ["", heading(verdict), "", columns(verdict.recorder, every_step)]
-    last = failure(verdict.recorder) if verdict.verdict == "violated" and verdict.recorder else verdict.stopped_at
-    if last:
-        parts += ["", wrapped(sentence(last))]
-    mistake = remedy(verdict)
-    if mistake:
-        parts += ["", wrapped(mistake)]
+    for said in closing(verdict):
+        parts += ["", wrapped(said)]
     return "\n".join(parts)
+
+
+def closing(verdict: Verdict) -> list[str]:
+    """What went wrong, or what stops the nearest miss, in a sentence; and the remedy of a mistake in a reader's own fix."""
+    from .fixes.mistakes import remedy
+
+    last = failure(verdict.recorder) if verdict.verdict == "violated" and verdict.recorder else verdict.stopped_at
+    return [said for said in (sentence(last) if last else "", remedy(verdict)) if said]
 
 
 def summary(verdict: Verdict) -> str:
@@ -246,16 +247,6 @@ def _who_changed(recorder: Recorder, name: str, to: str) -> str:
             verb = "freed it" if to == "freed" else f"stored {to} there"
             return f"{recorder.system.memory.threads[step.thread]} {verb} in {function_of(step)}, step {number}"
     return f"it was {to} from the start"
-
-
-# ---- HTML --------------------------------------------------------------------------------------------------------------
-
-
-def report_html(verdict: Verdict) -> str:
-    """The report for a notebook: the same text, escaped, with the verdict in words and not by colour alone."""
-    first, *rest = report(verdict).split("\n")
-    body = html.escape("\n".join(rest))
-    return f'<div><strong>{html.escape(first)}</strong><pre style="font-family: monospace">{body}</pre></div>'
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:

@@ -45,6 +45,7 @@ MAY_IMPORT = {
         "names",
         "program",
         "progress",
+        "replay",
         "scenarios",
         "trace",
         "versions",
@@ -70,7 +71,10 @@ MAY_IMPORT = {
         *("edits", "explore", "fixes", "kernel", "lockorder", "machine", "names", "program", "progress", "scenarios"),
         *("trace", "verdict", "versions", "views"),
     },
-    "replay": {"explore", "export", "kernel", "machine", "mm", "program", "scenarios", "trace", "verdict", "versions"},
+    "replay": {
+        *("explain", "explore", "export", "fixes", "kernel", "machine", "mm", "names", "program", "progress", "scenarios"),
+        *("trace", "verdict", "versions", "views"),
+    },
     "views": {"fixes", "lockorder", "machine", "program", "trace", "verdict", "versions"},
 }
 MAY_IMPORT["commands"] = set(MAY_IMPORT)

@@ -97,13 +97,6 @@ def test_no_preemption_is_said_to_stop_it():
     assert "has not passed a schedule point" in check("shmem-truncate", "v6.8", preempt="none").stopped_at
 
 
-def test_html_is_escaped(race):
-    html = race._repr_html_()
-    assert "-&gt;" in html
-    assert "->" not in html
-    assert "<script" not in html
-
-
 def test_the_trace_replays_to_the_same_violation(race):
     """Each step of the schedule can be taken, and the last one fails."""
     assert len(race.recorder.steps) == len(race.outcome.schedule)

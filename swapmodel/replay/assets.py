@@ -1,4 +1,4 @@
-"""The player's script and style as one text each, from the files of static/."""
+"""The player's scripts and style, each as one text, from the files of static/."""
 
 from __future__ import annotations
 
@@ -7,13 +7,34 @@ import re
 from pathlib import Path
 
 STATIC = Path(__file__).parent / "static"
-MODEL = ("values", "operations", "oracles", "machine")  # what runs without a page
+MODEL = ("values", "operations", "oracles", "machine", "stub")  # what runs without a page
+USE = ("session", "predict", "scene")  # what a reader does with it, and what words mean
+PAGE = ("dom", "picture", "lanes", "player")
 
 
 @functools.cache
 def model_script() -> str:
-    """The interpreter of a document alone: what the tests run beside Python."""
-    return "\n".join(source(name) for name in MODEL)
+    """The interpreter and what a reader does with it, without a page: what the tests run beside Python."""
+    return "\n".join(map(source, (*MODEL, *USE)))
+
+
+@functools.cache
+def page_script() -> str:
+    """The whole player, for the <script> behind its element. All names stay inside; strict, so that a slip is an error."""
+    first, last = '"use strict";\nconst here = document.currentScript;', "mount(here.previousElementSibling);"
+    player = "\n".join(map(source, PAGE))
+    return f"(function () {{\n{first}\n{model_script()}\n{player}\n{last}\n}})();\n"
+
+
+@functools.cache
+def widget_script() -> str:
+    """The same as an ES module for anywidget."""
+    return "\n".join(map(source, (*MODEL, *USE, *PAGE, "live"))) + "\nexport default { render };\n"
+
+
+@functools.cache
+def style() -> str:
+    return dense((STATIC / "player.css").read_text(encoding="utf-8"))
 
 
 @functools.cache

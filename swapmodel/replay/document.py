@@ -115,3 +115,8 @@ def runs(schedule: Iterable[int]) -> list[int]:
         else:
             told += [t, 1]
     return told
+
+
+def unrolled(turns: Sequence[int]) -> list[int]:
+    """The other way round: which thread takes each step."""
+    return [t for t, count in zip(turns[::2], turns[1::2], strict=True) for _ in range(count)]

@@ -14,7 +14,7 @@ from ..versions import parts
 from .lowering import lowered
 from .values import encode
 
-ORIGIN = re.compile(r"([\w/.*-]+\.[chS]), (v?[\d.]+(?:-rc\d+)?)")  # how docstrings of mm/ begin
+ORIGIN = re.compile(r"([\w/.*-]+\.[chS]), (v\d+(?:\.\d+)*)")  # how docstrings of mm/ begin
 INDEX = re.compile(r"(.*)\[(\d+)\](.*)")
 
 
