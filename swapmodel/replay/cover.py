@@ -18,7 +18,7 @@ from ..program import System
 
 STATES = 300_000
 WALKED = 1_000_000  # steps of random schedules in all
-EDGES = 8_000  # a page should stay below 400 kB
+EDGES = 6_000  # a page should stay below 400 kB
 STAYS = (0.9, 0.97, 0.99, 0.997)  # how likely a thread takes the next step too
 LONGEST = 30_000  # steps of one of them
 MOST_ENDS = 300  # memories in which the accounting is wrong at the end; more are not written into a page
@@ -77,7 +77,7 @@ def _explored(system: System, budget: Budget) -> list[Ending] | None:
 def _ends(system: System, budget: Budget, space: Space) -> list[Ending] | None:
     order, seen, i = [space.initial], {space.initial}, 0
     while i < len(order):
-        if not i % CHUNK and budget.spent(len(order), 0):
+        if not i % CHUNK and (budget.spent(len(order), 0) or known_edges(system) > EDGES):
             return None
         state, i = order[i], i + 1
         for t in space.threads:

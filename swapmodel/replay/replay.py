@@ -19,12 +19,13 @@ from ..scenarios import Parameters
 from ..trace import Recorder, record
 from ..verdict import Verdict, all_recorded, cell_name, check, demand_verdict
 from ..versions import KERNELS
-from ..views import closing, failure, summary
+from ..views import closing, failure, summary, wrapped
 from .cover import cover
 from .document import Variant, document, unrolled
 from .page import fragment, page
 
 BESIDE = ("as-argued", "v6.8", "v6.9")  # the kernels that a reader can switch to, if nothing else is said
+LONG = 20_000  # characters
 CURE = ("get-swap-device",)  # and the fixes, of the verdict's own kernel
 
 
@@ -125,12 +126,19 @@ class Replay:
 
     def html(self) -> str:
         """The player as the HTML of a cell's output."""
-        return fragment(self.document(), self.head(), str(self))
+        return fragment(self.document(), self.head(), self.text())
 
     def page(self) -> str:
         """One HTML file that needs nothing else."""
         title = summary(self.verdict).split("\n")[0]
-        return page(self.document(), self.head(), str(self), title)
+        return page(self.document(), self.head(), self.text(), title)
+
+    def text(self) -> str:
+        """The verdict as text, for those who run no scripts; of a long interleaving only what tells its story."""
+        report, recorder = str(self), self.verdict.recorder
+        if recorder is None or len(report) <= LONG:
+            return report
+        return "\n\n".join([summary(self.verdict), story_columns(recorder, 72), *map(wrapped, closing(self.verdict))])
 
     def head(self) -> list[str]:
         """The verdict, its sizes, and what went wrong or what stops the nearest miss: a sentence each."""
