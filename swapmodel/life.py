@@ -187,8 +187,10 @@ def ended(last: tuple[oracle.Oracle, ...], done: int, threads: int) -> oracle.Or
     return check
 
 
-def small(*devices: Device, cpus: int, processes: int = 1, pages: int = 1, files: int = 0, swapon: bool = True) -> Machine:
-    """A computer small enough to explore."""
+def small(
+    *devices: Device, cpus: int, processes: int = 1, pages: int = 1, files: int = 0, swapon: bool = True, **sizes: int
+) -> Machine:
+    """A computer small enough to explore. Other `sizes` are those of world.Sizes."""
     return Machine(
         *(devices or (Device(slots=3),)),
         cpus=cpus,
@@ -196,11 +198,9 @@ def small(*devices: Device, cpus: int, processes: int = 1, pages: int = 1, files
         pages=pages,
         files=files,
         folios=cpus + 1,
-        cluster=2,
-        continuation_pages=1,
-        page_size=4,
         place="counted",
         swapon=swapon,
+        **{"cluster": 2, "continuation_pages": 1, "page_size": 4, **sizes},
     )
 
 
