@@ -5,6 +5,7 @@ Where both have something old besides, that is what the fix is about as it was t
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from ..edits import Edit, Lines, Replace, after, before, drop, edited
@@ -13,14 +14,15 @@ from ..versions import KERNELS, historic
 
 Pair = tuple[Kernel, Kernel]
 Edits = Mapping[str, tuple[Edit, ...]]
+NONE: Any = MappingProxyType({})
 
 
 def pair(
-    commit: str, base: str = "v6.8", *, old: Replacements | None = None, both: Edits = {}, undo: Edits = {}, fix: Edits = {}
+    commit: str, base: str = "v6.8", *, old: Replacements = NONE, both: Edits = NONE, undo: Edits = NONE, fix: Edits = NONE
 ) -> Pair:
     """Both are `base` with the functions `old` and the edits `both`. Where `base` has the fix, `undo` takes it out of the buggy
     one; where what is old had it not, `fix` puts it into the other."""
-    common = edit({**KERNELS[base].replaces, **(old or {})}, both, "of-the-time")
+    common = edit({**KERNELS[base].replaces, **old}, both, "of-the-time")
     changed = ", some of it as it was then" if old or both else ""
     source = KERNELS[base].source
     buggy = edit(common, undo, f"before-{commit}")

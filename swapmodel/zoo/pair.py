@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import html
+import functools
 import textwrap
 from collections.abc import Iterator
 
@@ -16,11 +16,8 @@ from ..names import look_up
 from ..trace import record
 from ..verdict import Parameters, Verdict, check
 from ..views import columns, failure, heading, plural, sentence, summary
-from .race import PATTERNS, Race
+from .race import WIDTH, Race, block
 from .table import FAMILY
-
-WIDTH = 100  # of the text
-SPIN = 12  # rounds of a livelock's circle need not be shown, only that it is one
 
 
 class Pair:
@@ -30,7 +27,7 @@ class Pair:
     def __init__(self, race: Race, buggy: Verdict, fixed: Verdict):
         self.race, self.buggy, self.fixed = race, buggy, fixed
 
-    @property
+    @functools.cached_property
     def stopped(self) -> str:
         """Where the old interleaving ends on the kernel with the fix, in a sentence."""
         if self.race.one_cpu or self.buggy.verdict != "violated":
@@ -41,39 +38,20 @@ class Pair:
         return f"<{self.race.name}: {self.buggy.verdict} without the fix, {self.fixed.verdict} with it>"
 
     def __str__(self) -> str:
-        return "\n".join([self._head(), *self._lines()])
-
-    def _head(self) -> str:
-        return f"{self.race.name}  {self.race.title}"
+        return "\n".join([self.race.head, *self._lines()])
 
     def _lines(self) -> Iterator[str]:
-        race = self.race
-        cve = f", {race.cve}" if race.cve else ""
-        brought = f"; the bug came with {race.brought}" if race.brought else ""
-        yield f"     {race.commit} ({race.release}){cve}{brought}"
-        for pattern in race.patterns:
-            yield _wrapped(pattern, PATTERNS[pattern])
-        yield ""
-        yield _wrapped("Story", race.story)
-        yield _wrapped("Missing", race.missing)
-        yield _wrapped("The fix", race.pins)
-        if race.differs:
-            yield _wrapped("Differs", race.differs)
-        yield _wrapped("Source", race.source)
-        yield ""
-        yield summary(self.fixed)
+        yield from (*self.race.lines(), "", summary(self.fixed))
         if self.stopped:
-            yield textwrap.fill(sentence(f"the interleaving below ends there: {self.stopped}"), WIDTH)
-        yield ""
-        yield summary(self.buggy)
+            yield textwrap.fill(f"The interleaving below, on this kernel: {self.stopped}.", WIDTH)
+        yield from ("", summary(self.buggy))
         if self.buggy.recorder is not None and self.buggy.verdict == "violated":
-            yield from ("", heading(self.buggy), "", columns(self.buggy.recorder), "")
+            shared = "Both tasks share a CPU: a column is a task.\n" if self.race.one_cpu else ""
+            yield from ("", heading(self.buggy), shared, columns(self.buggy.recorder), "")
             yield textwrap.fill(sentence(failure(self.buggy.recorder)), WIDTH)
 
     def _repr_html_(self) -> str:
-        body = html.escape("\n".join(self._lines()))
-        head = html.escape(self._head())
-        return f'<div><strong>{head}</strong><pre style="font-family: monospace">{body}</pre></div>'
+        return block(self.race.head, self._lines())
 
 
 def family(name: str, budget: Budget | None = None) -> Pair:
@@ -92,10 +70,10 @@ def explored(race: Race, kernel: Kernel, budget: Budget | None = None) -> Verdic
 
 
 def on_one_cpu(race: Race, kernel: Kernel, budget: Budget | None = None) -> Verdict:
-    """The same for a race of two tasks on one CPU: every moment at which the one of real-time priority, the second, can come."""
+    """The same for a race of two tasks on one CPU: the second one, of real-time priority, may come at any moment."""
     verdict = Verdict(race.scenario, kernel, "", race.scenario.fill(Parameters()), "any")
     system = race.scenario.system(kernel, verdict.parameters)
-    found, outcome = None, verdict.outcome
+    outcome = verdict.outcome
     found, outcome.states, outcome.reason = hogs(system, 0, 1, budget)
     outcome.verdict = "violated" if found else "unfinished" if outcome.reason else "holds"
     if found:
@@ -107,7 +85,3 @@ def on_one_cpu(race: Race, kernel: Kernel, budget: Budget | None = None) -> Verd
     verdict.reached = coverage(system.programs)
     verdict.source = source_hash(system.kernel)
     return verdict
-
-
-def _wrapped(label: str, text: str) -> str:
-    return textwrap.fill(text, WIDTH, initial_indent=f"{label}:".ljust(9), subsequent_indent=" " * 9)

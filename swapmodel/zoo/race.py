@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+import html
+import textwrap
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 from ..kernel import Kernel
+from ..names import Named
 from ..scenarios import Scenario
+from ..views import table
 
+WIDTH = 100  # of the text
 PATTERNS = {
     "P1": "what pins the device, or the inode, ends before the last use, or never began",
     "P2": "a slot, or a struct, is used again: the same value, but something else behind it",
@@ -41,3 +46,74 @@ class Race(NamedTuple):
     differs: str = ""
     preempt: str = "full"
     one_cpu: bool = False  # the second thread has real-time priority, and both share a CPU: see explore/priority.py
+
+    @property
+    def head(self) -> str:
+        return f"{self.name}  {self.title}"
+
+    def lines(self) -> Iterator[str]:
+        """What there is to say of it, below its head."""
+        cve = f", {self.cve}" if self.cve else ""
+        brought = f"; the bug came with {self.brought}" if self.brought else ""
+        yield f"     {self.commit} ({self.release}){cve}{brought}"
+        for pattern in self.patterns:
+            yield labelled(pattern, PATTERNS[pattern])
+        yield ""
+        yield labelled("Story", self.story)
+        yield labelled("Missing", self.missing)
+        yield labelled("The fix", self.pins)
+        if self.differs:
+            yield labelled("Differs", self.differs)
+        yield labelled("Source", self.source)
+
+    def __str__(self) -> str:
+        return "\n".join([self.head, *self.lines()])
+
+    def __repr__(self) -> str:
+        return f"<{self.head}>"
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(str(self))
+
+    def _repr_html_(self) -> str:
+        return block(self.head, self.lines())
+
+
+class Family(Named[Race]):
+    """All of them by name; shown grouped by pattern."""
+
+    def __str__(self) -> str:
+        return table([("", "", "fixed in", "", "subject"), *self.rows()])
+
+    def __repr__(self) -> str:
+        return f"<the bug family: {', '.join(self)}>"
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(str(self))
+
+    def rows(self) -> Iterator[tuple[str, ...]]:
+        """(pattern, name, release, CVE, title) of each entry; one with two patterns comes twice."""
+        for pattern in PATTERNS:
+            for race in self.values():
+                if pattern in race.patterns:
+                    yield pattern, race.name, race.release, race.cve, race.title
+
+    def _repr_html_(self) -> str:
+        parts = ["<table><tbody>"]
+        for pattern, what in PATTERNS.items():
+            parts.append(f'<tr><th colspan="4" style="text-align: left">{pattern}: {html.escape(what)}</th></tr>')
+            for _, *cells in (row for row in self.rows() if row[0] == pattern):
+                row = "".join(f'<td style="text-align: left">{html.escape(cell)}</td>' for cell in cells)
+                parts.append(f"<tr>{row}</tr>")
+        return "".join([*parts, "</tbody></table>"])
+
+
+def labelled(label: str, text: str) -> str:
+    """`text` in lines, with `label` before the first."""
+    return textwrap.fill(text, WIDTH, initial_indent=f"{label}:".ljust(9), subsequent_indent=" " * 9)
+
+
+def block(head: str, lines: Iterator[str]) -> str:
+    """The HTML of a head and its lines."""
+    body = html.escape("\n".join(lines))
+    return f'<div><strong>{html.escape(head)}</strong><pre style="font-family: monospace">{body}</pre></div>'

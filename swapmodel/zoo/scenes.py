@@ -6,13 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import oracle
-from ..invariants import _counted as counted
+from ..invariants import counted
 from ..life import Life, ended, life, small, swapped_out
 from ..machine import Address, Violation
 from ..mm.swapops import SWAP_MAP_MAX, swp_offset
 from ..scenarios import Parameters, Scenario, Setup, Thread
 from ..session import Device, Machine
-from .threads import NAMES, inode_of_info, super_block
+from .threads import THREADS
+from .vfs import VFS, inode, super_block
 
 
 def avail_list(preempt: str) -> Life:
@@ -104,11 +105,20 @@ def umount(preempt: str) -> Life:
     machine.write(file, 0, "old")
     machine.swap_out(file, 0)
     sb = memory.new(super_block, "sb", heap=True)
-    inode = memory.new(inode_of_info, "inode", i_sb=sb)
+    vfs_inode = memory.new(inode, "inode", i_sb=sb)
     machine.sequential.words[len(machine.sequential.words) :] = memory.words[len(machine.sequential.words) :]
-    memory.embed(file.info, "vfs_inode", inode)
+    memory.embed(file.info, "vfs_inode", vfs_inode)
     mortal(machine, file.info)
     threads = [("umount", "umount_thread", (sb, file.info)), ("swapoff", "patient_swapoff_thread", (0,))]
+    return life(machine, threads, preempt)
+
+
+def drained(preempt: str) -> Life:
+    """Of two devices in use, both empty, one goes and then the other, while a page is swapped out to one of them."""
+    machine = small(Device(slots=3, synchronous=True), Device(slots=3, synchronous=True), cpus=2)
+    process = machine.spawn()
+    machine.write(process, 0, "old")
+    threads = [("kswapd", "reclaim_thread", (process.mm, 0)), ("swapoff", "swapoff_all_thread", ())]
     return life(machine, threads, preempt)
 
 
@@ -162,7 +172,7 @@ def mortal(machine: Machine, info: Any) -> None:
 def lay(tell: Callable[[str], Life]) -> Callable[[Parameters], Setup]:
     def lay(parameters: Parameters) -> Setup:
         told = tell(parameters.preempt)
-        constants = {**told.constants, **NAMES}
+        constants = {**told.constants, **THREADS, **VFS}
         return Setup(told.machine.world.memory, constants, [Thread(*t) for t in told.threads], told.oracles)
 
     return lay
@@ -184,6 +194,7 @@ SCENES = {
         scene("exit", "a process with a swapped page quits, swapoff", exit_and_swapoff),
         scene("neighbour", "a fault reads a page of another device ahead; swapoff of that one", neighbour),
         scene("full-device", "a slot of a full device is freed and taken again; swapoff", avail_list),
+        scene("drained", "swapoff of one empty device and of another; a page is swapped out", drained),
         scene("half-written", "a page of a tmpfs file goes to swap while the file is truncated", half_written),
     )
 }
