@@ -93,7 +93,7 @@ def swap_vma_readahead(mm, i, entry):
 
 
 def readahead_neighbour(entry, targ_entry):
-    """mm/swap_state.c, v6.17: one round of the loop of swap_vma_readahead()."""
+    """One round of the loop of swap_vma_readahead(). The fault has pinned the device of `targ_entry`."""
     folio, allocated = yield from __read_swap_cache_async(entry, False)
     if folio:
         if allocated:
@@ -148,7 +148,7 @@ def try_to_unuse(type):
         if folio:
             yield folio_lock(folio)
             yield wait_var_event(folio.writeback, 0)
-            yield from unuse_process(swp_entry(type, i), folio)
+            yield from unuse_processes(swp_entry(type, i), folio)
             yield from try_to_unuse_delete(swp_entry(type, i), folio)
             yield write(folio.dirty, 1)
             yield folio_unlock(folio)
@@ -158,15 +158,15 @@ def try_to_unuse(type):
 
 
 def try_to_unuse_delete(entry, folio):
-    """mm/swapfile.c, 2.6.28: the end of a round of try_to_unuse(). Whatever is in the swap cache leaves it."""
+    """The end of a round of that try_to_unuse(): the folio leaves the swap cache. Caller holds its lock."""
     swapcache = yield read(folio.swapcache)
     if swapcache:
         yield from delete_from_swap_cache(folio)
 
 
-def unuse_process(entry, folio):
-    """mm/swapfile.c, 2.6.28: unuse_mm() of each process that may have the entry. The folio is locked; the lock is never
-    dropped here, where the kernel did so if mmap_sem was not to be had at once."""
+def unuse_processes(entry, folio):
+    """The part of that try_to_unuse() about processes: each that may have the entry gets the folio. Its lock, which the caller
+    holds, is kept here, where the kernel dropped it if mmap_sem was not to be had at once."""
     for i in range(len(MMLIST)):
         for index in range(len(MMLIST[i].pte)):
             yield from unuse_pte(MMLIST[i], index, entry, folio)

@@ -119,7 +119,7 @@ def z13() -> Pair:
     """try_to_unuse() as it was is put back whole. The fix compares under the folio lock."""
     delete = "yield from delete_from_swap_cache(folio)"
     compare = ("of = yield read(folio.swap)", "if of != entry:", "    return")
-    old = of_history("try_to_unuse", "try_to_unuse_delete", "unuse_process")
+    old = of_history("try_to_unuse", "try_to_unuse_delete", "unuse_processes")
     return pair("68bdc8d64742", old=old, fix={"try_to_unuse_delete": (before(delete, *compare),)})
 
 

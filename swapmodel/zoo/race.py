@@ -14,7 +14,7 @@ from ..views import table
 
 WIDTH = 100  # of the text
 PATTERNS = {
-    "P1": "what pins the device, or the inode, ends before the last use, or never began",
+    "P1": "the last use comes when the pin has ended, or without a pin, or with one of something else",
     "P2": "a slot, or a struct, is used again: the same value, but something else behind it",
     "P3": "others see it half done",
     "P4": "there is a lock, but not around all that it should protect",
@@ -101,7 +101,9 @@ class Family(Named[Race]):
     def _repr_html_(self) -> str:
         parts = ["<table><tbody>"]
         for pattern, what in PATTERNS.items():
-            parts.append(f'<tr><th colspan="4" style="text-align: left">{pattern}: {html.escape(what)}</th></tr>')
+            parts.append(
+                f'<tr><th colspan="4" scope="rowgroup" style="text-align: left">{pattern}: {html.escape(what)}</th></tr>'
+            )
             for _, *cells in (row for row in self.rows() if row[0] == pattern):
                 row = "".join(f'<td style="text-align: left">{html.escape(cell)}</td>' for cell in cells)
                 parts.append(f"<tr>{row}</tr>")
