@@ -195,7 +195,8 @@ RACES = (
         story="A fault pins the device of its own page and reads its neighbours ahead; one of them is on another device, "
         "which swapoff takes away meanwhile.",
         missing="The pin is for one device, the page table has entries of several.",
-        pins="A device that is not the fault's own is pinned until its page is in the swap cache: from then on that holds the slot.",
+        pins="A device that is not the fault's own is pinned until its page is in the swap cache, which holds the slot from "
+        "then on.",
         source=COMMIT,
         differs="v6.8 with the readahead by VMA of v6.17; the window is the whole page table.",
         scenario=SCENES["neighbour"],
