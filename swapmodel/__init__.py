@@ -10,6 +10,7 @@ why(check("shmem-truncate"))          # the pin that was dropped before its last
 fits(read_story(mail))                # can any execution do what a mail says?
 compare(["thread"], ["si-lock"])      # scenarios x fixes x kernels x preemption, and what each fix costs
 ask("Q18")                            # one of forty questions of the thread, decided
+family("Z13")                         # a race of the past: the kernel that has it beside the one with the fix
 
 from swapmodel import Machine, pte, swap_entry
 machine = Machine(slots=64)           # whole operations, one after the other: swap_out, fork, touch, exit, swapoff
@@ -50,8 +51,10 @@ if TYPE_CHECKING:
     from .verdict import Verdict, check
     from .versions import KERNELS
     from .views import table
+    from .zoo import FAMILY, family
 
 HOME = {
+    "FAMILY": "zoo",
     "FIXES": "fixes",
     "KERNELS": "versions",
     "QUESTIONS": "questions",
@@ -78,6 +81,7 @@ HOME = {
     "commit_message": "export",
     "compare": "review.desk",
     "entry_meaning": "entries",
+    "family": "zoo",
     "fits": "story",
     "load": "export",
     "load_fix": "fixes",
@@ -98,6 +102,7 @@ HOME = {
 }
 
 __all__ = [
+    "FAMILY",
     "FIXES",
     "KERNELS",
     "QUESTIONS",
@@ -124,6 +129,7 @@ __all__ = [
     "commit_message",
     "compare",
     "entry_meaning",
+    "family",
     "fits",
     "load",
     "load_fix",

@@ -94,7 +94,7 @@ def references(world: World, space: Any, words: Words) -> Iterator[Violation]:
         for offset, byte in enumerate(bytes_of(map, words)):
             entry = swp_entry(type, offset)
             expected = (held.pop(entry, 0), shmem.pop(entry, 0))
-            if byte and byte != SWAP_MAP_BAD and expected != _counted(si, offset, byte, space, words):
+            if byte and byte != SWAP_MAP_BAD and expected != counted(si, offset, byte, space, words):
                 told = f"{map[offset]} is {byte:#04x}, but {expected[0]} PTEs and {expected[1]} file slots refer to it"
                 yield Violation("accounting", told, map[offset])
             elif not byte and any(expected):
@@ -103,7 +103,8 @@ def references(world: World, space: Any, words: Words) -> Iterator[Violation]:
         yield Violation("accounting", f"an entry of device {swp_type(entry)} is left, which is not in use: {swp_offset(entry)}")
 
 
-def _counted(si: Pointer, offset: int, byte: int, space: Any, words: Words) -> tuple[int, int]:
+def counted(si: Pointer, offset: int, byte: int, space: Any, words: Words) -> tuple[int, int]:
+    """How many PTEs, and how many file slots, a byte with its continuation says that refer to a slot."""
     count = byte & ~SWAP_HAS_CACHE
     if count == SWAP_MAP_SHMEM:
         return 0, 1

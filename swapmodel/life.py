@@ -187,7 +187,17 @@ def ended(last: tuple[oracle.Oracle, ...], done: int, threads: int) -> oracle.Or
     return check
 
 
-def small(*devices: Device, cpus: int, processes: int = 1, pages: int = 1, files: int = 0, swapon: bool = True) -> Machine:
+def small(
+    *devices: Device,
+    cpus: int,
+    processes: int = 1,
+    pages: int = 1,
+    files: int = 0,
+    swapon: bool = True,
+    page_cluster: int = 0,
+    page_size: int = 4,
+    continuation_pages: int = 1,
+) -> Machine:
     """A computer small enough to explore."""
     return Machine(
         *(devices or (Device(slots=3),)),
@@ -197,8 +207,9 @@ def small(*devices: Device, cpus: int, processes: int = 1, pages: int = 1, files
         files=files,
         folios=cpus + 1,
         cluster=2,
-        continuation_pages=1,
-        page_size=4,
+        continuation_pages=continuation_pages,
+        page_size=page_size,
+        page_cluster=page_cluster,
         place="counted",
         swapon=swapon,
     )

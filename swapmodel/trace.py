@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from .machine import BLOCKED, RCU, Address, Cpu, Memory, Operation, Violation
 from .program import Frame, Step, System
 
-OWN_FILES = ("machine/", "life.py")  # frames of these are not kernel code
+OWN_FILES = ("machine/", "life.py", "zoo/threads.py")  # frames of these are not kernel code
 
 
 class Change(NamedTuple):
@@ -147,6 +147,8 @@ def explain_wait(memory: Memory, words: tuple[Any, ...], t: int, operation: Oper
         return "waits in synchronize_rcu() for " + " and ".join(reader_reason(memory, words, r) for r in readers)
     if operation.name == "wait_for_completion":
         return "waits in wait_for_completion() for " + completion_reason(memory, words, operation.arguments[0])
+    if operation.name == "wait_var_event":
+        return f"waits for {operation.arguments[0]} to become {operation.arguments[1]}"
     address = operation.arguments[0]
     lock = address.locked if operation.name == "folio_lock" else address
     holder = words[lock.word] if isinstance(lock, Address) else 0

@@ -75,6 +75,10 @@ MAY_IMPORT = {
         *("explain", "explore", "export", "fixes", "kernel", "machine", "mm", "names", "program", "progress", "scenarios"),
         *("trace", "verdict", "versions", "views"),
     },
+    "zoo": {
+        *("coverage", "edits", "explain", "explore", "invariants", "kernel", "life", "machine", "mm", "names", "oracle"),
+        *("scenarios", "session", "trace", "verdict", "versions", "views"),
+    },
     "views": {"fixes", "lockorder", "machine", "program", "trace", "verdict", "versions"},
 }
 MAY_IMPORT["commands"] = set(MAY_IMPORT)

@@ -209,7 +209,7 @@ def _wait(event: Wait, system: System) -> Bound:
         told = explain_wait(memory, words, thread, step.operation).removeprefix("waits ")
         if lock is None:
             return told.split()[: len(why.split())] == why.split()
-        found, _, held = told.removeprefix("for ").partition(", held by ")
+        found, _, held = told.removeprefix("for ").partition(" to become ")[0].partition(", held by ")
         return told.startswith("for ") and bool(lock.fullmatch(found.replace(" ", ""))) and holder in ("", held)
 
     return Bound(event, waits=waits)

@@ -15,7 +15,7 @@ CPU_TIME = re.compile(r"\d+\.\d\d s of CPU for the search")
 OURS = re.compile(  # what stands around the table of a report: views.failure(), Verdict.stopped_at, fixes/mistakes.py
     r"[\d,]+ steps?, [\d,]+ context switch(?:es)?:"
     r"|[\w ]{1,40}, in (?:\w+\(\)|the scenario), (?:dereferences|touches|fails:) .+\."
-    r"|[\w ]{1,40} waits (?:for [^,]+, held by|in synchronize_rcu\(\) for|in wait_for_completion\(\) for) .+\."
+    r"|[\w ]{1,40} waits (?:for [^,]+(?:, held by| to become)|in synchronize_rcu\(\) for|in wait_for_completion\(\) for) .+\."
     r"|Nobody can go on: .+\.|From here on .+ can never all return\.|The search for the nearest miss was interrupted\."
     r"|\S+:\d+(?:-\d+)?: \w+\(\) (?:calls|takes|begins|pins|goes round) .+",
 )

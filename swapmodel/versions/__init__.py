@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from types import ModuleType
 
 from .. import mm
 from ..kernel import Kernel, Replacements
-from . import as_argued, before_v6_6, mthp, mthp_v3, v5_2, v6_1, v6_7, v6_9, v6_10, v6_10_scan
+from . import as_argued, before_v6_6, historic, mthp, mthp_v3, v5_2, v6_1, v6_7, v6_9, v6_10, v6_10_scan
 
 
 def functions_of(module: ModuleType) -> Replacements:
@@ -15,9 +16,11 @@ def functions_of(module: ModuleType) -> Replacements:
     return {n: f for n, f in vars(module).items() if inspect.isgeneratorfunction(f) and f.__module__ == module.__name__}
 
 
+@functools.cache
 def parts() -> frozenset[str]:
     """The names of the generators that are ours, in mm/ and here: call stacks are shown without them."""
-    return mm.parts() | {n for k in KERNELS.values() for n, f in k.replaces.items() if mm.is_ours(f)}
+    replacing = [*(k.replaces for k in KERNELS.values()), functions_of(historic)]
+    return mm.parts() | {n for functions in replacing for n, f in functions.items() if mm.is_ours(f)}
 
 
 KERNELS = {
