@@ -70,7 +70,8 @@ def _change(memory: Memory, word: int, old: Any, new: Any) -> Change | None:
     if old == new or (shown.hidden and not shown.name.endswith(" (object)")):
         return None
     if shown.hidden:
-        return Change(shown.name.removesuffix(" (object)"), *("allocated" if v > 0 else "free" for v in (old, new)))
+        lives = ["allocated" if v > 0 else "free" for v in (old, new)]
+        return Change(shown.name.removesuffix(" (object)"), *lives) if lives[0] != lives[1] else None
     return Change(shown.name, short(shown.show(old)), short(shown.show(new)))
 
 

@@ -128,12 +128,16 @@ class Machine:
         name, target = self._page(who, page, "user_read", "shmem_read")
         return self._do(f"touch({who}, {page})", name, target, page, cpu=cpu)
 
-    def huge(self, process: Process, first: int = 0, cpu: int = 0) -> Effect:
-        """A PMD-size folio (`cluster=` pages) for pages `first` on, none of which is there yet."""
+    def huge(self, process: Process, first: int = 0, pages: int = 0, cpu: int = 0) -> Effect:
+        """A large folio for pages `first` on, none of which is there yet. It has `pages` pages; by default it is of PMD size, which
+        is `cluster=` pages."""
         self._alive(process, Process)
+        size = pages or self.sizes.cluster
+        if not isinstance(size, int) or size & (size - 1) or not 2 <= size <= self.sizes.cluster:
+            raise ValueError(f"a large folio has a power of two of pages, 2 to {self.sizes.cluster}, not {pages!r}")
         self._page(process, first)
-        self._page(process, first + self.sizes.cluster - 1)
-        return self._do(f"huge({process}, {first})", "do_huge_anonymous_page", process.mm, first, self.sizes.cluster, cpu=cpu)
+        self._page(process, first + size - 1)
+        return self._do(f"huge({process}, {first})", "do_huge_anonymous_page", process.mm, first, size, cpu=cpu)
 
     def swap_out(self, who: Process | File, page: int, keep: bool = False, cpu: int = 0) -> Effect:
         """Reclaim takes the folio behind a page: written out, and freed once the disk is done. `keep`: it stays in the swap

@@ -23,7 +23,7 @@ from .trace import explain_wait, kernel_frames
 if TYPE_CHECKING:
     from .session import Machine
 
-ENOUGH = 200_000  # steps of one piece: what takes more goes round and round, until somebody else does something
+ENOUGH = 50_000  # steps of one piece: what takes more goes round and round until somebody else does something, or is long
 
 
 class Task:
@@ -125,7 +125,7 @@ class Task:
         if self.waits:
             what += f": {self.waits}"
         elif self.next is not None and machine.sequential.steps == ENOUGH:
-            what += ": goes round and round"
+            what += ": still going"
         effect = machine._effect(what, self.value, self.cpu)
         if self.next is None and machine.io:  # the disk answers as soon as an operation is over
             effect = machine._merge(what, effect, machine.finish_io(self.cpu))._replace(value=self.value)
