@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from .review.cost import Price, price
     from .review.desk import compare
     from .scenarios import SCENARIOS, Parameters, Scenario
-    from .session import Device, Machine
+    from .session import Device, Machine, Violation
     from .story import fits, read_story
     from .verdict import Verdict, check
     from .versions import KERNELS
@@ -68,6 +68,7 @@ HOME = {
     "Scenario": "scenarios",
     "Standoff": "explain",
     "Verdict": "verdict",
+    "Violation": "session",
     "Why": "explain",
     "against": "explain",
     "ask": "questions",
@@ -113,6 +114,7 @@ __all__ = [
     "Scenario",
     "Standoff",
     "Verdict",
+    "Violation",
     "Why",
     "against",
     "ask",

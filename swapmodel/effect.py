@@ -53,7 +53,7 @@ class Effect(NamedTuple):
     def _head(self) -> str:
         returned = "" if self.value is None else f", returned {show_value(self.value)}"
         steps = "1 step" if self.steps == 1 else f"{self.steps:,} steps"
-        return f"{self.what}: {steps}{returned}" + ("" if self.words else ", nothing changed")
+        return f"{self.what}: {steps}{returned}" + ("" if self.changes else ", nothing changed")
 
     def _repr_html_(self) -> str:
         rows = "".join(

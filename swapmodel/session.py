@@ -129,8 +129,8 @@ class Machine:
         return self._do(f"touch({who}, {page})", name, target, page, cpu=cpu)
 
     def huge(self, process: Process, first: int = 0, pages: int = 0, cpu: int = 0) -> Effect:
-        """A large folio for pages `first` on, none of which is there yet. It has `pages` pages; by default it is of PMD size, which
-        is `cluster=` pages."""
+        """A large folio for pages `first` on, none of which is there yet. It has `pages` pages; by default it is of PMD size,
+        which is `cluster=` pages."""
         self._alive(process, Process)
         size = pages or self.sizes.cluster
         if not isinstance(size, int) or size & (size - 1) or not 2 <= size <= self.sizes.cluster:
