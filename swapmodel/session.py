@@ -60,6 +60,7 @@ class Machine:
             raise ValueError(f"kernel is a name or a Kernel, fix a dict of functions, not {kernel!r}, {fix!r}")
         if place not in ("reused", "counted"):
             raise ValueError(f"place is 'reused' or 'counted', not {place!r}")
+        self.kernel = version
         self.world = lay(self.devices, self.sizes, preempt, place)
         self.space = link(self.world.memory, version, fix, self.world.constants)
         self.sequential = Sequential(self.world.memory)
@@ -78,6 +79,10 @@ class Machine:
                 error = self.swapon(number).value
                 if error:
                     raise ValueError(f"swapon of {self.devices[number]} returns {error}")
+
+    def __repr__(self) -> str:
+        slots = " and ".join(f"{d.slots} slots" for d in self.devices)
+        return f"<Machine: {self.kernel.name}, {self.sizes.cpus} CPUs, swap of {slots}>"
 
     # ---- processes ---------------------------------------------------------------------------------------------------
 

@@ -182,6 +182,10 @@ def test_cursors_of_each_order():
     assert "CPU 0, order 0, next" in str(machine.clusters())
 
 
+def test_a_machine_shows_no_address_of_an_object(machine):
+    assert repr(machine) == "<Machine: v6.8, 2 CPUs, swap of 32 slots>"
+
+
 def test_nothing_is_left_to_show_after_swapoff(machine):
     machine.swapoff()
     assert machine.slots().rows == () and machine.clusters().rows == ()
