@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from .review.cost import Price, price
     from .review.desk import compare
     from .scenarios import SCENARIOS, Parameters, Scenario
-    from .session import Device, Machine
+    from .session import Device, Machine, Violation
     from .story import fits, read_story
     from .verdict import Verdict, check
     from .versions import KERNELS
@@ -73,6 +73,7 @@ HOME = {
     "Scenario": "scenarios",
     "Standoff": "explain",
     "Verdict": "verdict",
+    "Violation": "session",
     "Why": "explain",
     "against": "explain",
     "ask": "questions",
@@ -121,6 +122,7 @@ __all__ = [
     "Scenario",
     "Standoff",
     "Verdict",
+    "Violation",
     "Why",
     "against",
     "ask",

@@ -52,7 +52,8 @@ class Effect(NamedTuple):
 
     def _head(self) -> str:
         returned = "" if self.value is None else f", returned {show_value(self.value)}"
-        return f"{self.what}: {self.steps:,} steps{returned}" + ("" if self.words else ", nothing changed")
+        steps = "1 step" if self.steps == 1 else f"{self.steps:,} steps"
+        return f"{self.what}: {steps}{returned}" + ("" if self.changes else ", nothing changed")
 
     def _repr_html_(self) -> str:
         rows = "".join(
@@ -69,11 +70,12 @@ def _change(memory: Memory, word: int, old: Any, new: Any) -> Change | None:
     if old == new or (shown.hidden and not shown.name.endswith(" (object)")):
         return None
     if shown.hidden:
-        return Change(shown.name.removesuffix(" (object)"), *("allocated" if v > 0 else "free" for v in (old, new)))
-    return Change(shown.name, _short(shown.show(old)), _short(shown.show(new)))
+        lives = ["allocated" if v > 0 else "free" for v in (old, new)]
+        return Change(shown.name.removesuffix(" (object)"), *lives) if lives[0] != lives[1] else None
+    return Change(shown.name, short(shown.show(old)), short(shown.show(new)))
 
 
-def _short(text: str) -> str:
+def short(text: str) -> str:
     return text if len(text) <= WIDTH else text[: WIDTH - 3] + "..."
 
 

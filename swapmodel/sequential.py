@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import contextlib
+from collections.abc import Generator, Iterator
 from typing import Any
 
 from .machine import BLOCKED, Address, Cpu, Memory, Operation, Violation
@@ -65,25 +66,33 @@ class Sequential:
 
     def _run(self, generator: Any, cpu: LiveCpu) -> Any:
         send, value, steps = generator.send, None, 0
-        try:
-            while True:
-                operation = send(value)
-                steps += 1
-                value = operation.effect(cpu, *operation.arguments)
-                if value is BLOCKED or steps > STEPS:
-                    raise self._stuck(operation, cpu.me, value is BLOCKED)
-        except StopIteration as stop:
-            self.steps = steps
-            return stop.value
-        except Violation as violation:
-            raise Violation(violation.kind, f"{at(stack_of(generator))}: {violation}", violation.address) from None
-        except KernelError:
-            raise
-        except Exception as error:
-            place = at(stack_of(generator)) if generator.gi_frame else where(error)
-            raise KernelError(f"{place}: {type(error).__name__}: {error}") from error
+        with told(generator):
+            try:
+                while True:
+                    operation = send(value)
+                    steps += 1
+                    value = operation.effect(cpu, *operation.arguments)
+                    if value is BLOCKED or steps > STEPS:
+                        raise self._stuck(operation, cpu.me, value is BLOCKED)
+            except StopIteration as stop:
+                self.steps = steps
+                return stop.value
 
     def _stuck(self, operation: Operation, me: int, blocked: bool) -> Violation:
         if not blocked:
             return Violation("livelock", f"no end after {STEPS:,} steps: somebody else would have to go on")
         return Violation("deadlock", explain_wait(self.memory, tuple(self.words), me, operation))
+
+
+@contextlib.contextmanager
+def told(generator: Any) -> Iterator[None]:
+    """What goes wrong in a kernel function is told with its place in the kernel."""
+    try:
+        yield
+    except Violation as violation:
+        raise Violation(violation.kind, f"{at(stack_of(generator))}: {violation}", violation.address) from None
+    except KernelError:
+        raise
+    except Exception as error:
+        place = at(stack_of(generator)) if generator.gi_frame else where(error)
+        raise KernelError(f"{place}: {type(error).__name__}: {error}") from error

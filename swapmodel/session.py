@@ -13,49 +13,23 @@ meanwhile. An operation that goes wrong raises Violation, and the computer is as
 from __future__ import annotations
 
 import contextlib
-import html
 import inspect
 import reprlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from . import state
 from .effect import Effect
 from .invariants import broken
 from .kernel import Kernel, Replacements, link
 from .machine import Address, Pointer, Violation
 from .mm import swapops
 from .names import look_up, look_up_or_take
+from .process import File, Process
 from .sequential import Sequential
+from .task import Task
 from .versions import KERNELS
 from .world import Device, Sizes, check_sizes, lay
-
-
-class Process:
-    """A process of a Machine: its name and its mm. `alive` until it has exited."""
-
-    def __init__(self, name: str, mm: Pointer, pages: int, machine: Machine):
-        self.name, self.mm, self.pages, self.machine, self.alive = name, mm, pages, machine, True
-        self.born: Effect | None = None  # what fork() changed
-
-    def __repr__(self) -> str:
-        return self.name
-
-    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        printer.text(f"{self.name}\n{self.born}" if self.born else self.name)
-
-    def _repr_html_(self) -> str:
-        born = self.born._repr_html_() if self.born else ""
-        return f"<p><b>{html.escape(self.name)}</b></p>{born}"
-
-
-class File:
-    """A tmpfs file of a Machine."""
-
-    def __init__(self, name: str, info: Pointer, pages: int, machine: Machine):
-        self.name, self.info, self.pages, self.machine, self.alive = name, info, pages, machine, True
-
-    def __repr__(self) -> str:
-        return self.name
 
 
 class Machine:
@@ -86,11 +60,13 @@ class Machine:
             raise ValueError(f"kernel is a name or a Kernel, fix a dict of functions, not {kernel!r}, {fix!r}")
         if place not in ("reused", "counted"):
             raise ValueError(f"place is 'reused' or 'counted', not {place!r}")
+        self.kernel = version
         self.world = lay(self.devices, self.sizes, preempt, place)
         self.space = link(self.world.memory, version, fix, self.world.constants)
         self.sequential = Sequential(self.world.memory)
         self.io = True  # the disk answers as soon as an operation is over
         self.processes: list[Process] = []
+        self.tasks: dict[int, Task] = {}  # what stands still on a CPU
         self.files = [
             File(f"file {i + 1}" if len(self.world.infos) > 1 else "file", info, self.sizes.pages, self)
             for i, info in enumerate(self.world.infos)
@@ -103,6 +79,10 @@ class Machine:
                 error = self.swapon(number).value
                 if error:
                     raise ValueError(f"swapon of {self.devices[number]} returns {error}")
+
+    def __repr__(self) -> str:
+        slots = " and ".join(f"{d.slots} slots" for d in self.devices)
+        return f"<Machine: {self.kernel.name}, {self.sizes.cpus} CPUs, swap of {slots}>"
 
     # ---- processes ---------------------------------------------------------------------------------------------------
 
@@ -153,12 +133,16 @@ class Machine:
         name, target = self._page(who, page, "user_read", "shmem_read")
         return self._do(f"touch({who}, {page})", name, target, page, cpu=cpu)
 
-    def huge(self, process: Process, first: int = 0, cpu: int = 0) -> Effect:
-        """A PMD-size folio (`cluster=` pages) for pages `first` on, none of which is there yet."""
+    def huge(self, process: Process, first: int = 0, pages: int = 0, cpu: int = 0) -> Effect:
+        """A large folio for pages `first` on, none of which is there yet. It has `pages` pages; by default it is of PMD size,
+        which is `cluster=` pages."""
         self._alive(process, Process)
+        size = pages or self.sizes.cluster
+        if not isinstance(size, int) or size & (size - 1) or not 2 <= size <= self.sizes.cluster:
+            raise ValueError(f"a large folio has a power of two of pages, 2 to {self.sizes.cluster}, not {pages!r}")
         self._page(process, first)
-        self._page(process, first + self.sizes.cluster - 1)
-        return self._do(f"huge({process}, {first})", "do_huge_anonymous_page", process.mm, first, self.sizes.cluster, cpu=cpu)
+        self._page(process, first + size - 1)
+        return self._do(f"huge({process}, {first})", "do_huge_anonymous_page", process.mm, first, size, cpu=cpu)
 
     def swap_out(self, who: Process | File, page: int, keep: bool = False, cpu: int = 0) -> Effect:
         """Reclaim takes the folio behind a page: written out, and freed once the disk is done. `keep`: it stays in the swap
@@ -249,11 +233,33 @@ class Machine:
             raise ValueError(f"{address}: {address.fault}")
         return self.sequential.words[address.word]
 
+    def slots(self) -> state.Table:
+        """Every slot that is not free: its byte, the swap cache, who refers to it, the disk."""
+        return state.slots(self)
+
+    def clusters(self) -> state.Table:
+        """The clusters of each device, the list that each is on, and where the CPUs allocate."""
+        return state.clusters(self)
+
+    def folios(self) -> state.Table:
+        """Every folio that is not free."""
+        return state.folios(self)
+
+    def pins(self, type: int = 0) -> state.Table:
+        """What keeps the device of that type number alive, one row for each of the six ways."""
+        return state.pins(self, type)
+
     def call(self, function: str, *arguments: Any, cpu: int = 0) -> Any:
         """Runs any kernel function to its end and returns its value."""
-        known = {n: f for n, f in vars(self.space).items() if inspect.isgeneratorfunction(f)}
-        look_up("kernel function", function, known)
+        self._function(function)
         return self._do(function, function, *arguments, cpu=cpu).value
+
+    def begin(self, function: str, *arguments: Any, cpu: int = 0) -> Task:
+        """A system call, or a fault, that stands still before its first step, for until() and finish() to go on with. The other
+        CPUs can do something else meanwhile."""
+        self._cpu(cpu)
+        self.tasks[cpu] = Task(self, function, self.space.syscall(self._function(function), *arguments), cpu)
+        return self.tasks[cpu]
 
     def check(self) -> None:
         """Every invariant of invariants.py. The first one that does not hold is raised as a Violation."""
@@ -340,6 +346,12 @@ class Machine:
     def _cpu(self, cpu: int) -> None:
         if not isinstance(cpu, int) or not 0 <= cpu < self.sizes.cpus:
             raise ValueError(f"there are CPUs 0 to {self.sizes.cpus - 1}, not {cpu!r}")
+        if cpu in self.tasks:
+            raise ValueError(f"CPU {cpu} is in the middle of {self.tasks[cpu].what}: finish() it, or use another CPU")
+
+    def _function(self, name: str) -> Callable[..., Any]:
+        known: dict[str, Callable[..., Any]] = {n: f for n, f in vars(self.space).items() if inspect.isgeneratorfunction(f)}
+        return look_up("kernel function", name, known)
 
     def _folio_of(self, who: Process | File, page: int) -> Any:
         """The folio behind a page: mapped, in the file, or in the swap cache. NULL if there is none."""
@@ -380,4 +392,4 @@ class Machine:
         return self.value(si.swap_file) if si else None
 
 
-__all__ = ["Device", "File", "Machine", "Process", "Sizes", "Violation"]
+__all__ = ["Device", "File", "Machine", "Process", "Sizes", "Task", "Violation"]

@@ -377,7 +377,7 @@ class Text(HTMLParser):
 def test_a_picture_in_full():
     assert str(pte(ENTRY, "arm64", exclusive=True)) == "\n".join(
         [
-            "arm64 PTE (swap)  0x000000000000051c",
+            "arm64 PTE (swap)  0x0000_0000_0000_051c",
             "66665555 55555544 44444444 33333333 33222222 22221111 111111",
             "32109876 54321098 76543210 98765432 10987654 32109876 54321098 76543210",
             "00000000 00000000 00000000 00000000 00000000 00000000 00000101 00011100",
@@ -452,7 +452,7 @@ def test_html_is_escaped():
 def test_a_picture_is_an_int_that_does_not_change():
     assert int(ENTRY) == make_entry(3, 5) == ENTRY.__index__()
     assert encode_pte(ENTRY) == encode_pte(make_entry(3, 5))
-    assert repr(ENTRY) == "<swp_entry_t 0x0c00000000000005>"
+    assert repr(ENTRY) == "<swp_entry_t 0x0c00_0000_0000_0005>"
     assert swap_entry(3, 5) == ENTRY and hash(swap_entry(3, 5)) == hash(ENTRY) and swap_entry(3, 6) != ENTRY
     with pytest.raises(AttributeError):
         ENTRY.word = 1

@@ -98,6 +98,15 @@ def test_large_folios_and_their_clusters():
     machine.check()
 
 
+@pytest.mark.parametrize(("kernel", "slots"), [("v6.8", 1), ("mthp-v3", 4), ("v6.10", 4)])
+def test_a_folio_smaller_than_a_cluster_goes_to_swap_whole_since_v6_10(kernel, slots):
+    machine = Machine(slots=64, pages=8, cluster=8, kernel=kernel)
+    p = machine.spawn()
+    machine.huge(p, 4, pages=4)
+    assert names(machine.swap_out(p, 4, keep=True))["si.inuse_pages"] == ("0", str(slots))
+    machine.check()
+
+
 def test_two_devices():
     machine = Machine(Device(8, prio=1), Device(8, prio=5), pages=12)
     p = machine.spawn()
@@ -169,6 +178,9 @@ def test_an_effect_is_text_and_html(machine):
         (lambda m, p: m.madvise(p, "perhaps"), "madvise knows dontneed, free"),
         (lambda m, p: m.touch(p, 0, cpu=2), "CPUs 0 to 0, not 2"),
         (lambda m, p: m.huge(p, 0), "pages 0 to 7, not 15"),
+        (lambda m, p: m.huge(p, 0, pages=3), "a power of two of pages, 2 to 16, not 3"),
+        (lambda m, p: m.huge(p, 0, pages=32), "2 to 16, not 32"),
+        (lambda m, p: m.huge(p, 6, pages=4), "pages 0 to 7, not 9"),
         (lambda m, p: m.split(p, 0), "no folio to split"),
         (lambda m, p: (m.exit(p), m.read(p, 0)), "process 1 has exited"),
         (lambda m, p: [m.spawn() for _ in range(9)], "all 4 processes are there"),

@@ -59,11 +59,17 @@ class Picture:
 
     @property
     def hex(self) -> str:
-        return f"{self.word:#0{self.width // 4 + 2}x}"
+        """In groups of four digits, as Python reads them too."""
+        digits = self.width // 4
+        return f"{self.word:#0{digits + 2 + (digits - 1) // 4}_x}"
 
     def raw(self, field: Field) -> int:
         """The field's bits as they are stored."""
         return self.word >> field.low & (1 << field.width) - 1
+
+    def _short(self, field: Field) -> str:
+        raw = self.raw(field)
+        return number(raw) if raw < 1 << 16 else f"{raw:#_x}"
 
     def digits(self, field: Field) -> str:
         return f"{self.raw(field):0{field.width}b}"
@@ -119,7 +125,7 @@ class Picture:
         return lines
 
     def _rows(self) -> list[tuple[str, str, str, str]]:
-        return [(f.bits, f.name, number(self.raw(f)), f.meaning) for f in self.fields]
+        return [(f.bits, f.name, self._short(f), f.meaning) for f in self.fields]
 
     # ---- HTML ----
 
