@@ -14,7 +14,7 @@ from swapmodel.explore.space import BITS
 from swapmodel.kernel import Kernel
 from swapmodel.life import THREADS
 from swapmodel.mm.swapops import SWAP_MAP_MAX
-from swapmodel.program import Step
+from swapmodel.program import Step, System
 from swapmodel.scenarios import Parameters, Scenario, Setup, Thread
 from swapmodel.machine import Pointer
 from swapmodel.session import Device, Machine, Process
@@ -162,11 +162,15 @@ STORIES = {
 @functools.cache
 def explored(name: str, kernel: Kernel) -> Space:
     """The state space of a story on a kernel. ValueError where the search ends before all of it was seen."""
-    system = Scenario(name, "", "", lambda parameters: _lay(STORIES[name], kernel), fixed=True).system(kernel)
-    outcome, space = explore(system, Budget(max_states=MOST), finish=False, reduce=False)
+    outcome, space = explore(system_of(STORIES[name], kernel), Budget(max_states=MOST), finish=False, reduce=False)
     if outcome.verdict != "holds":
         raise ValueError(f"{name} on {kernel.name}: {outcome.verdict}, {outcome.violation or outcome.reason}")
     return space
+
+
+def system_of(story: Story, kernel: Kernel) -> System:
+    """The story, ready to run or to explore."""
+    return Scenario("a story", "", "", lambda parameters: _lay(story, kernel), fixed=True).system(kernel)
 
 
 def _lay(story: Story, kernel: Kernel) -> Setup:
