@@ -102,8 +102,8 @@ def picture(kernel: Kernel) -> Picture:
     graph = Graph(
         "cluster-lists",
         "Where a cluster of a swap device can be",
-        f"""Places of a cluster on {kernel.name} while neither its lock nor si->lock is held, and the functions that move it, as
-        observed in every interleaving of {len(TOLD)} small stories on devices with and without discard.""",
+        f"""Places of a cluster on {kernel.name} while neither its lock nor si->lock is held, and the functions that move
+        it, as observed in every interleaving of {len(TOLD)} small stories on devices with and without discard.""",
         nodesep="0.3",
         ranksep="0.55",
     )

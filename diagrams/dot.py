@@ -7,10 +7,11 @@ from a model is escaped here and nowhere else.
 from __future__ import annotations
 
 import html
+import itertools
 import textwrap
 from typing import NamedTuple
 
-import graphviz
+import graphviz  # type: ignore[import-untyped]
 
 INK, QUIET, PAPER = "#1a1a1a", "#56606b", "#ffffff"
 KINDS = {  # class -> (line, fill): Okabe-Ito, the fills much lighter
@@ -26,10 +27,13 @@ SIZE, SMALL = 13, 12  # of text, in units of the picture: one is a pixel, unless
 
 
 class Picture(NamedTuple):
-    """`source` begins with two comments: the title and the description, which the SVG has inside."""
+    """`source` begins with two comments: the title and the description, which the SVG has inside. `nodes` and `edges` are
+    the titles of what is drawn there."""
 
     name: str
     source: str
+    nodes: tuple[str, ...]
+    edges: tuple[str, ...]
 
     @property
     def title(self) -> str:
@@ -45,6 +49,7 @@ class Graph:
 
     def __init__(self, name: str, title: str, description: str, **attributes: str):
         self.name, self.title, self.description = name, title, " ".join(description.split())
+        self.nodes, self.edges = list[str](), list[str]()
         settings = {"bgcolor": PAPER, "fontname": "Helvetica", "fontsize": str(SIZE), "fontcolor": INK, "pad": "0.15"}
         font = {"fontname": "Helvetica", "fontsize": str(SIZE), "fontcolor": INK}
         self.dot = graphviz.Digraph(
@@ -54,21 +59,24 @@ class Graph:
             edge_attr={**font, "fontsize": str(SMALL), "arrowsize": "0.7"},
         )
 
-    def node(self, name: str, text: str = "", small: str = "", kind: str = "plain", **attributes: str) -> None:
-        """`text` in the size of the picture, `small` below it in a smaller one; a line break is one in the picture too."""
+    def node(self, name: str, text: str = "", small: str = "", kind: str = "plain", head: str = "", **attributes: str) -> None:
+        """`head` in bold, `text` in the size of the picture, `small` below it in a smaller one; a line break is one in the
+        picture too."""
         line, fill = KINDS[kind]
         colours = {"class": kind, "color": line, "fillcolor": fill}
-        self.dot.node(quote(name), label(text or name, small), **{**colours, **attributes})
+        self.nodes.append(name)
+        self.dot.node(quote(name), label(text or ("" if head else name), small, head=head), **{**colours, **attributes})
 
     def edge(self, tail: str, head: str, text: str = "", kind: str = "plain", **attributes: str) -> None:
         colours = {"class": kind, "color": KINDS[kind][0]}
         if text:
-            colours["label"] = label("", "\n".join(f" {line} " for line in text.split("\n")), align="LEFT")  # off the line
+            colours["label"] = label("", "\n".join(f" {line} " for line in text.split("\n")), align="left")  # off the line
+        self.edges.append(f"{tail}->{head}")
         self.dot.edge(quote(tail), quote(head), **{**colours, **attributes})
 
     def order(self, *names: str, **attributes: str) -> None:
         """These stand one behind the other; no line is drawn."""
-        for tail, head in zip(names, names[1:], strict=False):
+        for tail, head in itertools.pairwise(names):
             self.dot.edge(quote(tail), quote(head), style="invis", **attributes)
 
     def same_rank(self, *names: str) -> None:
@@ -78,24 +86,26 @@ class Graph:
                 level.node(quote(name))
 
     def picture(self) -> Picture:
-        return Picture(self.name, f"// {self.title}\n// {self.description}\n{self.dot.source}")
+        source = f"// {self.title}\n// {self.description}\n{self.dot.source}"
+        return Picture(self.name, source, tuple(self.nodes), tuple(self.edges))
 
 
 def quote(name: str) -> str:
-    """A node's name that graphviz takes as it is: a colon would begin a port."""
-    return graphviz.quoting.escape(name.replace(":", "."))
+    """A node's name that graphviz takes as it is. ValueError for one with a colon, which would begin a port, or a backslash."""
+    if ":" in name or "\\" in name:
+        raise ValueError(f"a node's name has neither colon nor backslash: {name!r}")
+    return name
 
 
-def label(text: str, small: str = "", align: str = "CENTER") -> str:
-    """An HTML-like label, escaped. Lines are cells' lines, each closed by its own break."""
-    lines = [f"{html.escape(line) or ' '}{_break(align)}" for line in text.split("\n") if text]
-    rest = [f"{html.escape(line) or ' '}{_break(align)}" for line in small.split("\n") if small]
-    quiet = f'<font point-size="{SMALL}" color="{QUIET}">{"".join(rest)}</font>' if rest else ""
-    return f"<{''.join(lines)}{quiet}>"
+def label(text: str, small: str = "", align: str = "center", head: str = "") -> str:
+    """An HTML-like label, escaped. Every line ends with a break of its own."""
+    bold = f"<b>{lines(head, align)}</b>" if head else ""
+    quiet = f'<font point-size="{SMALL}" color="{QUIET}">{lines(small, align)}</font>' if small else ""
+    return f"<{bold}{lines(text, align)}{quiet}>"
 
 
-def _break(align: str) -> str:
-    return f'<br align="{align.lower()}"/>'
+def lines(text: str, align: str) -> str:
+    return "".join(f'{html.escape(line) or " "}<br align="{align}"/>' for line in text.split("\n") if text)
 
 
 def wrapped(text: str, width: int) -> str:

@@ -13,10 +13,10 @@ from swapmodel.explore import Budget, Space, explore
 from swapmodel.explore.space import BITS
 from swapmodel.kernel import Kernel
 from swapmodel.life import THREADS
+from swapmodel.machine import Pointer
 from swapmodel.mm.swapops import SWAP_MAP_MAX
 from swapmodel.program import Step, System
-from swapmodel.scenarios import Parameters, Scenario, Setup, Thread
-from swapmodel.machine import Pointer
+from swapmodel.scenarios import Scenario, Setup, Thread
 from swapmodel.session import Device, Machine, Process
 from swapmodel.trace import kernel_frames
 from swapmodel.versions import parts
@@ -123,7 +123,8 @@ def file_truncated_and_read(machine: Machine) -> Calls:
 def count_continues(machine: Machine) -> Calls:
     """As if as many processes shared the page as a byte can count; one more forks."""
     process = swapped(machine)
-    counted = next(a for a in machine.world.devices[0].swap_map if machine.value(a) == 1)
+    map: Any = machine.world.devices[0].swap_map
+    counted = next(byte for byte in map if machine.value(byte) == 1)
     machine.sequential.words[counted.word] = SWAP_MAP_MAX
     return [("dup_mm", (process.mm, machine.world.mms[1])), ("do_exit", (process.mm,))]
 

@@ -63,6 +63,8 @@ def held_at(kernel: Kernel) -> dict[str, set[str]]:
     for name in STORIES:
         for program in explored(name, kernel).system.programs:
             for step, held in walk(program):
+                if all(f.function != WAY for f in step.stack):
+                    continue
                 names = [f.function for f in visible_frames(step.stack)]
                 if WAY in names[1:]:
                     caller = names[names.index(WAY) - 1]
@@ -88,9 +90,9 @@ def picture(kernel: Kernel) -> Picture:
     graph = Graph(
         "freeing-paths",
         "Who frees a swap entry, and under which lock",
-        f"""Call graph of {kernel.name}, read off the model's functions: four ways from user space to {WAY}(), that of swapoff,
-        and what all share below. At the arrows into {WAY}(): the locks that every observed call was made under. Only
-        truncation of a shmem file holds none.""",
+        f"""Call graph of {kernel.name}, read off the model's functions: four ways from user space to {WAY}(), that of
+        swapoff, and what all share below. At the arrows into {WAY}(): the locks that every observed call was made
+        under. Only truncation of a shmem file holds none.""",
         nodesep="0.12",
         ranksep="0.4",
     )

@@ -65,10 +65,10 @@ def picture(kernel: Kernel) -> Picture:
     graph = Graph(
         "lock-order",
         "Lock order of the swap code",
-        f"""Classes of locks on {kernel.name}, the outer ones above. An arrow: some thread waited for the lower lock while it held
-        the upper one. Under a lock's name: the functions in which that was first seen. {len(edges)} such pairs were observed, {circles}; the
-        {len(edges) - len(drawn)} that follow from two others are not drawn. Rounded: waiters sleep. Square: spinlocks. A
-        dashed loop: two of one class, in an order that the kernel vouches for.""",
+        f"""Classes of locks on {kernel.name}, the outer ones above. An arrow: some thread waited for the lower lock while
+        holding the upper one. Under a lock's name: the functions in which that was first seen. {len(edges)} such pairs
+        were observed, {circles}; the {len(edges) - len(drawn)} that follow from two others are not drawn. Rounded:
+        waiters sleep. Square: spinlocks. A dashed loop: two of one class, in an order that the kernel vouches for.""",
         nodesep="0.12",
         ranksep="0.35",
     )
@@ -85,5 +85,3 @@ def picture(kernel: Kernel) -> Picture:
     for name in sorted(nested):
         graph.edge(name, name, kind="blue" if name in mutexes else "orange", style="dashed")
     return graph.picture()
-
-

@@ -13,8 +13,8 @@ import shutil
 import sys
 from pathlib import Path
 
-import graphviz
-from graphviz.backend import dot_command
+import graphviz  # type: ignore[import-untyped]
+from graphviz.backend import dot_command  # type: ignore[import-untyped]
 
 from .dot import Picture
 from .style import style_sheet

@@ -132,10 +132,10 @@ def picture(kernel: Kernel) -> Picture:
         "step-graph",
         "free_swap_and_cache() step by step, before and after the fix",
         f"""The steps that {FUNCTION}() takes on {kernel.name} (left) and, with 82b1c07a0af6, on {fixed.name} (right) when a
-        shmem file is truncated, as far as some interleaving with swapoff gets there; one line is one atomic step, and arrows
-        from a choice have the value that was read. Marked with x, in a double frame: steps at which, in some interleaving,
-        swapoff has already taken swap_map away: {len(before.gone)} of {len(before.text)} places on {kernel.name},
-        {len(after.gone)} of {len(after.text)} on {fixed.name}.""",
+        shmem file is truncated, as far as some interleaving with swapoff gets there; one line is one atomic step, and
+        arrows from a choice have the value that was read. Marked with x, in a double frame: steps at which, in some
+        interleaving, swapoff has already taken swap_map away: {len(before.gone)} of {len(before.text)} places on
+        {kernel.name}, {len(after.gone)} of {len(after.text)} on {fixed.name}.""",
         nodesep="0.2",
         ranksep="0.3",
     )
@@ -154,7 +154,7 @@ def draw(graph: Graph, version: str, steps: Steps) -> None:
         gone = any(place in steps.gone for place in places)
         lines = [(MARK if place in steps.gone else "") + steps.text[place] for place in places]
         if called(head) == WHOLE:
-            lines = [f"{MARK if gone else ''}{steps.whole} steps"]
+            lines = [f"{MARK}some of {steps.whole} steps" if gone else f"{steps.whole} steps"]
         kind = "red" if gone else "green" if "_swap_device" in called(head) else "blue"
         graph.node(names[head], called(head), "\n".join(lines), kind, peripheries="2" if gone else "1", style="filled")
         following = steps.after.get(places[-1], {})

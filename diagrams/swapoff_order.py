@@ -128,11 +128,13 @@ def part(step: Step | TraceStep) -> str:
     return ours[-1] if beside else WAITS.get(step.operation.name, ours[-1])
 
 
-def rows_of(system: System) -> tuple[list[Row], dict[int, Pin]]:
+def rows_of(system: System) -> tuple[list[Row], dict[int, list[Pin]]]:
     """swapoff() from its begin to its end, and which row each pin stops it at."""
     runs, _ = run(system, {})
-    stops = {len(run(system, pin.hold(system))[0]) - 1: pin for pin in PINS}
-    rows, at = list[Row](), dict[int, Pin]()
+    stops: dict[int, list[Pin]] = {}
+    for pin in PINS:
+        stops.setdefault(len(run(system, pin.hold(system))[0]) - 1, []).append(pin)
+    rows, at = list[Row](), dict[int, list[Pin]]()
     pending: list[TraceStep] = []
     for number, steps in enumerate(runs):
         pending += steps
@@ -141,7 +143,7 @@ def rows_of(system: System) -> tuple[list[Row], dict[int, Pin]]:
             continue
         if number in stops:
             at[len(rows)] = stops[number]
-        one = row(pending, stops.get(number))
+        one = row(pending, next(iter(stops.get(number, [])), None))
         rows += [one] if any(one) else []
         pending = []
     return rows, at
@@ -175,31 +177,41 @@ def picture(kernel: Kernel) -> Picture:
     graph = Graph(
         "swapoff-order",
         "In which order swapoff takes a device apart, and what each lifetime pin holds back",
-        f"""Left, from top to bottom: what swapoff() does on {kernel.name}, read off a trace of one page brought back from a device
-        with clusters and discard. Right: what can keep the device, at the place where swapoff stops while it is held, found by
-        holding it. A pin keeps everything below its arrow from happening. The free of swap_map comes after all of them.""",
+        f"""Left, from top to bottom: what swapoff() does on {kernel.name}, read off a trace of one page brought back from a
+        device with clusters and discard. Right: what can keep the device, at the place where swapoff stops while it is
+        held, found by holding it. A pin keeps everything below its arrow from happening. The free of swap_map comes
+        after all of them.""",
         nodesep="0.55",
         ranksep="0.16",
         splines="line",
     )
     names = [f"step {i + 1}" for i in range(len(rows))]
-    for i, (name, one) in enumerate(zip(names, rows, strict=True)):
-        frees = f"frees {', '.join(one.freed)}" if one.freed else ""
-        small = "\n".join(t for t in (wrapped(", ".join(one.told), 62), wrapped(frees, 62)) if t)
-        kind = "red" if one.freed else "orange" if any("NULL" in t for t in one.told) else "blue" if i in at else "plain"
-        heading = f"{i + 1}  {one.title or 'swapoff()'}"
-        graph.node(name, heading, small, kind, width="5.2", group="swapoff", style="filled")
+    for i, name in enumerate(names):
+        draw_row(graph, name, i, rows[i], i in at)
     for tail, head in itertools.pairwise(names):
         graph.edge(tail, head, weight="9")
-    for i, pin in at.items():
-        kept = ", ".join(name for one in rows[i + 1 :] for name in one.freed)
-        small = f"{pin.by}\n{wrapped(f'holds back {i + 2} to {len(rows)}; keeps {kept}', 58)}"
-        graph.node(pin.name, pin.name, small, "green", width="4.6", group="pins")
-        graph.edge(names[i], pin.name, kind="green", constraint="false", dir="back", arrowtail="tee", style="dashed")
-        graph.same_rank(names[i], pin.name)
+    for i, pins in at.items():
+        graph.same_rank(names[i], pins[0].name)
+        for pin in pins:
+            draw_pin(graph, names[i], i, pin, rows)
     last = next(i for i, one in enumerate(rows) if "si.flags = 0" in one.told)
-    graph.node(REUSE, REUSE, "until here no swapon() takes this\nswap_info_struct, which is never freed", "purple", width="4.6", group="pins")
+    told = "until here no swapon() takes this\nswap_info_struct, which is never freed"
+    graph.node(REUSE, REUSE, told, "purple", width="4.6", group="pins")
     graph.edge(names[last], REUSE, kind="purple", constraint="false", style="dashed")
     graph.same_rank(names[last], REUSE)
-    graph.order(*[pin.name for _, pin in sorted(at.items())], REUSE)
+    graph.order(*[pin.name for i in sorted(at) for pin in at[i]], REUSE)
     return graph.picture()
+
+
+def draw_row(graph: Graph, name: str, i: int, one: Row, waits: bool) -> None:
+    frees = f"frees {', '.join(one.freed)}" if one.freed else ""
+    small = "\n".join(t for t in (wrapped(", ".join(one.told), 62), wrapped(frees, 62)) if t)
+    kind = "red" if one.freed else "orange" if any("NULL" in t for t in one.told) else "blue" if waits else "plain"
+    graph.node(name, f"{i + 1}  {one.title or 'swapoff()'}", small, kind, width="5.2", group="swapoff", style="filled")
+
+
+def draw_pin(graph: Graph, name: str, i: int, pin: Pin, rows: list[Row]) -> None:
+    kept = ", ".join(name for one in rows[i + 1 :] for name in one.freed)
+    told = f"{pin.by}\n{wrapped(f'holds back {i + 2} to {len(rows)}; keeps {kept}', 58)}"
+    graph.node(pin.name, pin.name, told, "green", width="4.6", group="pins")
+    graph.edge(name, pin.name, kind="green", constraint="false", dir="back", arrowtail="tee", style="dashed")

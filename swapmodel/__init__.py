@@ -14,6 +14,9 @@ ask("Q18")                            # one of forty questions of the thread, de
 from swapmodel import Machine, pte, swap_entry
 machine = Machine(slots=64)           # whole operations, one after the other: swap_out, fork, touch, exit, swapoff
 print(pte(swap_entry(0, 5)))          # bits of an entry, a PTE, a swap_map byte
+
+from swapmodel import diagram
+diagram("lock-order")                 # a picture that was read off the model; diagrams/README.md lists them
 """
 
 from importlib import import_module
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
     from .export import commit_message, load, markdown, svg
     from .fixes import FIXES, Fix, load_fix
     from .kernel import Kernel
+    from .pictures import Diagram, diagram
     from .program import KernelError
     from .questions import QUESTIONS, ask
     from .review.comparison import Comparison
@@ -58,6 +62,7 @@ HOME = {
     "Budget": "explore",
     "Comparison": "review.comparison",
     "Device": "session",
+    "Diagram": "pictures",
     "Fix": "fixes",
     "Kernel": "kernel",
     "KernelConfig": "entries",
@@ -75,6 +80,7 @@ HOME = {
     "check": "verdict",
     "commit_message": "export",
     "compare": "review.desk",
+    "diagram": "pictures",
     "entry_meaning": "entries",
     "fits": "story",
     "load": "export",
@@ -103,6 +109,7 @@ __all__ = [
     "Budget",
     "Comparison",
     "Device",
+    "Diagram",
     "Fix",
     "Kernel",
     "KernelConfig",
@@ -120,6 +127,7 @@ __all__ = [
     "check",
     "commit_message",
     "compare",
+    "diagram",
     "entry_meaning",
     "fits",
     "load",

@@ -30,6 +30,7 @@ MAY_IMPORT = {
     "session": {"effect", "invariants", "kernel", "machine", "mm", "names", "sequential", "versions", "world"},
     "conform": {"kernel", "machine", "mm", "names", "program", "progress", "sequential", "session", "versions", "world"},
     "life": {"invariants", "machine", "mm", "oracle", "session", "world"},
+    "pictures": {"names"},
     "plain": set(),
     "lockorder": {"machine", "program"},
     "races": {"explore", "lockorder", "machine", "plain", "program"},
