@@ -98,13 +98,18 @@ def quote(name: str) -> str:
 
 
 def label(text: str, small: str = "", align: str = "center", head: str = "") -> str:
-    """An HTML-like label, escaped. Every line ends with a break of its own."""
-    bold = f"<b>{lines(head, align)}</b>" if head else ""
-    quiet = f'<font point-size="{SMALL}" color="{QUIET}">{lines(small, align)}</font>' if small else ""
-    return f"<{bold}{lines(text, align)}{quiet}>"
+    """An HTML-like label, escaped: one row of a table for each size of letters, or graphviz sets the lines too close."""
+    rows = [f"<b>{lines(head, align)}</b>" if head else "", lines(text, align), quiet(small, align) if small else ""]
+    cells = "".join(f"<tr><td>{row}</td></tr>" for row in rows if row)
+    return f'<<table border="0" cellborder="0" cellspacing="0" cellpadding="0">{cells}</table>>'
+
+
+def quiet(text: str, align: str) -> str:
+    return f'<font point-size="{SMALL}" color="{QUIET}">{lines(text, align)}</font>'
 
 
 def lines(text: str, align: str) -> str:
+    """Every line ends with a break of its own."""
     return "".join(f'{html.escape(line) or " "}<br align="{align}"/>' for line in text.split("\n") if text)
 
 

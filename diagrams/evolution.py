@@ -21,7 +21,7 @@ RACES = {"one-process": "anonymous", "shmem-truncate": "shmem"}
 
 
 def facts() -> list[dict[str, Any]]:
-    """version, date of its release or of the change, lane, commits, what changed; oldest first."""
+    """version, date of its release, lane, commits, what changed; oldest first. `mark`: what that did to the race."""
     found: list[dict[str, Any]] = json.loads(FACTS.read_text())
     return found
 
@@ -47,7 +47,7 @@ def picture() -> Picture:
         f"""One row for each version of the kernel that changed what matters here: {len(told)} changes in four columns, with
         their commit ids: what keeps a device, swapoff, slots and clusters, swap cache and swap_map. On the left, where
         the model has the version, its verdict on free_swap_and_cache() beside swapoff, for anonymous memory and for
-        shmem.""",
+        shmem. In a double frame: where that race began, became one of shmem only, and ended.""",
         nodesep="0.12",
         ranksep="0.1",
     )
@@ -71,9 +71,10 @@ def picture() -> Picture:
         )
         columns["version"].append(row[0])
         for fact in [f for f in told if f["version"] == version]:
-            name = f"{version} {fact['lane']}"
-            small = "\n".join(fact["commits"])
-            graph.node(name, wrapped(fact["said"], 26), small, LANES[fact["lane"]][1], width="2", group=fact["lane"])
+            name, mark = f"{version} {fact['lane']}", fact.get("mark", "")
+            kind = "red" if mark else LANES[fact["lane"]][1]
+            look = {"width": "2", "group": fact["lane"], "peripheries": "2" if mark else "1", "style": "filled"}
+            graph.node(name, wrapped(fact["said"], 26), "\n".join(fact["commits"]), kind, mark, **look)
             columns[fact["lane"]].append(name)
             row.append(name)
         graph.same_rank(*row)

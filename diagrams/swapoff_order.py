@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from swapmodel.kernel import Kernel
 from swapmodel.machine import RCU
-from swapmodel.mm.swapops import SWAP_HAS_CACHE, SWP_SCANNING
+from swapmodel.mm.swapops import SWAP_HAS_CACHE, SWP_CONTINUED, SWP_SCANNING
 from swapmodel.program import Step, System
 from swapmodel.session import Device, Machine
 from swapmodel.trace import Change, Recorder, TraceStep
@@ -28,6 +28,8 @@ LONG = 3_000  # steps; swapoff alone takes a tenth of it, so it goes round in a 
 
 def page_and_swapoff(machine: Machine) -> Calls:
     process = swapped(machine)
+    flags = machine.value(machine.space.swap_info[0]).flags.word
+    machine.sequential.words[flags] |= SWP_CONTINUED  # as if a count had ever needed a continuation page
     return [("swapoff", (0,)), ("do_exit", (process.mm,))]
 
 
@@ -207,7 +209,7 @@ def draw_row(graph: Graph, name: str, i: int, one: Row, waits: bool) -> None:
     frees = f"frees {', '.join(one.freed)}" if one.freed else ""
     small = "\n".join(t for t in (wrapped(", ".join(one.told), 62), wrapped(frees, 62)) if t)
     kind = "red" if one.freed else "orange" if any("NULL" in t for t in one.told) else "blue" if waits else "plain"
-    graph.node(name, f"{i + 1}  {one.title or 'swapoff()'}", small, kind, width="5.2", group="swapoff", style="filled")
+    graph.node(name, f"{i + 1}. {one.title or 'swapoff()'}", small, kind, width="5.2", group="swapoff", style="filled")
 
 
 def draw_pin(graph: Graph, name: str, i: int, pin: Pin, rows: list[Row]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ FOLDER = Path(__file__).parent.parent / "diagrams"
 class Diagram(NamedTuple):
     """A diagram: `svg` is a document of its own, `source` the graphviz text it was drawn from.
 
-    A notebook shows the SVG inside the page, where its title and description can be read aloud."""
+    A notebook shows the SVG inside the page, and not as an image: so its title can be read aloud."""
 
     name: str
     title: str
@@ -28,7 +29,7 @@ class Diagram(NamedTuple):
         printer.text(repr(self))  # type: ignore[attr-defined]
 
     def _repr_html_(self) -> str:
-        return self.svg
+        return f"<figure>{self.svg}<figcaption>{html.escape(self.description)}</figcaption></figure>"
 
 
 def diagram(name: str) -> Diagram:

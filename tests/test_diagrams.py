@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import diagrams
-from diagrams import FOLDER, PICTURES, evolution, thread
+from diagrams import FOLDER, PICTURES, evolution, swapoff_order, thread
 from diagrams.dot import Graph
 from diagrams.explored import STORIES
 from diagrams.lock_order import reduced
@@ -60,6 +60,7 @@ def test_nothing_else_is_committed():
     assert {p.stem for p in FOLDER.glob("*.gv")} == {p.stem for p in FOLDER.glob("*.svg")} == set(NAMES)
     readme = (FOLDER / "README.md").read_text()
     assert re.findall(r"^\| `([\w-]+)` \|", readme, re.M) == list(PICTURES)
+    assert re.findall(r"!\[(.*)\]\((.*)\)", readme) == [(picture(name).title, f"{name}.svg") for name in PICTURES]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -165,13 +166,28 @@ def test_holding_a_lock_is_seen_where_truncation_frees():
     assert "NOTHING" in picture("freeing-paths").source and "NOTHING" not in mutated("freeing-paths")
 
 
+def stopped_at(source, pin):
+    """The row of swapoff-order at which a pin stops it."""
+    [row] = re.findall(rf'"(step \d+)" -> "?{re.escape(pin)}"? ', source)
+    [title] = re.findall(rf'"{row}" \[label=<<table[^>]*><tr><td>\d+\. ([^<]*)<', source)
+    return title
+
+
 def test_without_its_grace_period_swapoff_does_not_stop_for_readers_there():
-    [row] = re.findall(r'"(step \d+)" \[label=<6  [^<]*synchronize_rcu', picture("swapoff-order").source)
-    assert f'"{row}" -> "an RCU reader"' in picture("swapoff-order").source
-    mutant = mutated("swapoff-order")
-    assert "synchronize_rcu" not in mutant
-    [row] = re.findall(r'"(step \d+)" -> "an RCU reader"', mutant)  # percpu_ref_kill() has a grace period of its own
-    assert re.search(rf'"{row}" \[label=<\d+  wait_for_completion', mutant)
+    assert stopped_at(picture("swapoff-order").source, "an RCU reader") == "synchronize_rcu()"
+    assert "synchronize_rcu" not in mutated("swapoff-order")  # but percpu_ref_kill() has a grace period of its own
+    assert stopped_at(mutated("swapoff-order"), "an RCU reader") == "wait_for_completion(comp)"
+
+
+def test_the_pins_stop_swapoff_where_it_waits_for_them():
+    stops = {pin.name: stopped_at(picture("swapoff-order").source, pin.name) for pin in swapoff_order.PINS}
+    assert list(stops.values()) == [
+        "try_to_unuse()",
+        "synchronize_rcu()",
+        "wait_for_completion(comp)",
+        "mutex_lock(swapon_mutex)",
+        "sleeps while flags &gt;= SWP_SCANNING",
+    ]
 
 
 def test_the_fix_closes_the_window():
@@ -217,7 +233,7 @@ def test_what_follows_from_two_others_is_not_drawn():
 
 
 def hostile():
-    graph = Graph("hostile", "<b> & \"title\"", "a </desc><script>alert(1)</script> text")
+    graph = Graph("hostile", '<b> & "title"', "a </desc><script>alert(1)</script> text")
     graph.node('a "quoted" <node>', "<script>alert(1)</script>\n&amp;", "</font>", head="<table>")
     graph.node("b")
     graph.edge('a "quoted" <node>', "b", "]; evil [label=<x>")
@@ -260,7 +276,9 @@ def test_stories_are_told_apart():
 @pytest.mark.parametrize("name", NAMES)
 def test_a_notebook_shows_the_committed_svg(name):
     shown = diagram(name)
-    assert shown._repr_html_() == committed(name) and shown.source == picture(name).source
+    assert shown.svg == committed(name) and shown.source == picture(name).source
+    figure = ET.fromstring(shown._repr_html_())
+    assert figure.find("figcaption").text == shown.description and figure.find(f"{SVG}svg/{SVG}title").text == shown.title
     assert repr(shown) == f"{picture(name).title}\n\n{picture(name).description}"
 
 
