@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from swapmodel.names import UnknownName, look_up
+from swapmodel.names import BadUse, UnknownName, look_up
 from swapmodel.versions import KERNELS
 
 from . import FOLDER, PICTURES
@@ -12,12 +12,17 @@ from .render import find_dot, svg
 
 
 def main(names: list[str]) -> int:
-    """0; 2 for an unknown name, or where there is no renderer: then the sources are written and the SVGs left as they are."""
+    """0; 2 for an unknown name, or where nothing draws: then the sources are written and the SVGs left as they are."""
     try:
-        wanted = {name: look_up("diagram", name, PICTURES) for name in names or PICTURES}
-    except UnknownName as error:
+        rebuild(names)
+    except (UnknownName, BadUse) as error:
         print(error, file=sys.stderr)
         return 2
+    return 0
+
+
+def rebuild(names: list[str]) -> None:
+    wanted = {name: look_up("diagram", name, PICTURES) for name in names or PICTURES}
     dot = find_dot()
     for name, draw in wanted.items():
         picture = draw(KERNELS["v6.8"])
@@ -26,9 +31,7 @@ def main(names: list[str]) -> int:
             (FOLDER / f"{name}.svg").write_text(svg(picture, dot))
         print(f"{name}: {picture.title}")
     if dot is None:
-        print("no graphviz was found (pip install graphviz-pure, or set SWAPMODEL_DOT): no SVG was drawn", file=sys.stderr)
-        return 2
-    return 0
+        raise BadUse("no graphviz was found (pip install graphviz-pure, or set SWAPMODEL_DOT): no SVG was drawn")
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ from swapmodel.mm.swapops import CLUSTER_FLAG_HUGE, SWAP_MAP_BAD
 from .dot import Graph, Picture
 from .explored import STORIES, Change, changes, explored
 
-TOLD = [name for name in STORIES if "cluster" in name or "huge" in name or "discard" in name or "page more" in name]
-CLUSTER = 1  # of the small device: the first without the header
+CLUSTER = 1  # of a small device: the first without the header
+TOLD = [name for name, story in STORIES.items() if story.device.slots > 2 * (CLUSTER + 1)]  # it is all there
 
 FREE, DISCARD, DISCARDING = "on free_clusters", "on discard_clusters", "being discarded"
 HUGE, USED, EMPTY = "holds one huge folio", "slots in use", "empty"

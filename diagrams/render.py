@@ -10,32 +10,42 @@ import html
 import os
 import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 import graphviz  # type: ignore[import-untyped]
 from graphviz.backend import dot_command  # type: ignore[import-untyped]
 
+from swapmodel.names import BadUse
+
 from .dot import Picture
 from .style import style_sheet
 
 
 def find_dot() -> Path | None:
-    """The renderer; None where there is none."""
+    """The renderer; None where there is none. BadUse if $SWAPMODEL_DOT names no file."""
+    given = os.environ.get("SWAPMODEL_DOT")
+    if given and not Path(given).is_file():
+        raise BadUse(f"SWAPMODEL_DOT names no file: {given}")
     beside = Path(sys.executable).parent / ("graphviz-pure.exe" if os.name == "nt" else "graphviz-pure")
-    for found in (os.environ.get("SWAPMODEL_DOT"), str(beside), shutil.which("dot")):
+    for found in (given, str(beside), shutil.which("dot")):
         if found and Path(found).is_file():
             return Path(found)
     return None
 
 
 def svg(picture: Picture, dot: Path) -> str:
-    """The picture as an SVG document that can stand alone or in a page. subprocess.CalledProcessError for bad source."""
+    """The picture as an SVG document that can stand alone or in a page. BadUse if the renderer is none."""
     before, dot_command.DOT_BINARY = dot_command.DOT_BINARY, dot
     try:
         drawn = graphviz.pipe_string("dot", "svg", picture.source, encoding="utf-8", quiet=True)
+    except (subprocess.CalledProcessError, OSError) as error:
+        raise BadUse(f"{dot} did not draw {picture.name}: {error}") from error
     finally:
         dot_command.DOT_BINARY = before
+    if "<svg" not in drawn:
+        raise BadUse(f"{dot} did not draw {picture.name}: it wrote no SVG")
     return fit_for_a_page(drawn, picture)
 
 

@@ -130,25 +130,38 @@ def part(step: Step | TraceStep) -> str:
     return ours[-1] if beside else WAITS.get(step.operation.name, ours[-1])
 
 
+def stops_of(system: System) -> dict[int, list[Pin]]:
+    """Run of swapoff() -> the pins that stop it there. One that it ends in spite of holds nothing back."""
+    stops: dict[int, list[Pin]] = {}
+    for pin in PINS:
+        runs, ended = run(system, pin.hold(system))
+        if not ended:
+            stops.setdefault(len(runs) - 1, []).append(pin)
+    return stops
+
+
 def rows_of(system: System) -> tuple[list[Row], dict[int, list[Pin]]]:
     """swapoff() from its begin to its end, and which row each pin stops it at."""
     runs, _ = run(system, {})
-    stops: dict[int, list[Pin]] = {}
-    for pin in PINS:
-        stops.setdefault(len(run(system, pin.hold(system))[0]) - 1, []).append(pin)
-    rows, at = list[Row](), dict[int, list[Pin]]()
-    pending: list[TraceStep] = []
+    stops = stops_of(system)
+    rows, at, pending = list[Row](), dict[int, list[Pin]](), list[TraceStep]()
     for number, steps in enumerate(runs):
         pending += steps
-        following = runs[number + 1] if number + 1 < len(runs) else None
-        if following and not {number, number + 1} & set(stops) and inside(following[0])[:1] == inside(steps[0])[:1] != []:
+        if not {number, number + 1} & set(stops) and same_part(steps, runs[number + 1 : number + 2]):
             continue
-        if number in stops:
-            at[len(rows)] = stops[number]
-        one = row(pending, next(iter(stops.get(number, [])), None))
+        pins = stops.get(number, [])
+        if pins:
+            at[len(rows)] = pins
+        one = row(pending, pins[0] if pins else None)
         rows += [one] if any(one) else []
         pending = []
     return rows, at
+
+
+def same_part(steps: list[TraceStep], following: list[list[TraceStep]]) -> bool:
+    """Are both in one function that swapoff() called?"""
+    called = inside(steps[0])[:1]
+    return bool(called) and any(inside(more[0])[:1] == called for more in following)
 
 
 def row(steps: list[TraceStep], pin: Pin | None) -> Row:

@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 
 import diagrams
-from diagrams import FOLDER, PICTURES, evolution, swapoff_order, thread
+from diagrams import FOLDER, PICTURES, evolution, explored, swapoff_order, thread
 from diagrams.dot import Graph
-from diagrams.explored import STORIES
 from diagrams.lock_order import reduced
 from diagrams.render import find_dot, fit_for_a_page, svg
 from swapmodel import KERNELS, diagram
@@ -190,6 +189,18 @@ def test_the_pins_stop_swapoff_where_it_waits_for_them():
     ]
 
 
+def test_a_pin_that_holds_nothing_back_is_not_drawn():
+    """As on the kernels before v5.3, where swapoff waits for nobody."""
+    waits_for_nobody = edited(
+        "swapoff_wait_for_users",
+        Lines("yield percpu_ref_kill(si.users)", ()),
+        Lines("yield from synchronize_rcu()", ()),
+        Lines("yield wait_for_completion(si.comp)", ("yield READ_ONCE(si.flags)",)),
+    )
+    source = PICTURES["swapoff-order"](changed(waits_for_nobody)).source
+    assert "an RCU reader" not in source and "a reference in si->users" not in source and "SWP_SCANNING" in source
+
+
 def test_the_fix_closes_the_window():
     told = picture("step-graph").description
     gone, places, after, _ = map(int, re.search(r"(\d+) of (\d+) places on v6.8, (\d+) of (\d+) on v6.9", told).groups())
@@ -266,8 +277,10 @@ def test_ids_begin_with_the_picture_and_comments_go():
     assert 'id="diagram-hostile-node1"' in text and 'id="node1"' not in text and "<!--" not in text and "xml?" not in text
 
 
-def test_stories_are_told_apart():
-    assert len({story.begin for story in STORIES.values()}) >= len(STORIES) - 2  # two are made by one function each
+def test_nothing_is_read_off_a_search_that_was_cut_off(monkeypatch):
+    monkeypatch.setattr(explored, "MOST", 10)
+    with pytest.raises(ValueError, match=r"munmap on v6\.8: unfinished"):
+        explored.explored("munmap", Kernel("v6.8", "so that it is not known yet"))
 
 
 # ---- for readers -----------------------------------------------------------------------------------------------------------
@@ -302,6 +315,17 @@ def test_the_command(monkeypatch, tmp_path, capsys):
     assert command.main(["thread"]) == 2
     assert "no SVG was drawn" in capsys.readouterr().err
     assert (tmp_path / "thread.gv").read_text() == picture("thread").source and not list(tmp_path.glob("*.svg"))
+
+
+@pytest.mark.parametrize("given", ["/nowhere/dot", sys.executable, __file__])
+def test_a_renderer_that_is_none_is_told(given, monkeypatch, tmp_path, capsys):
+    from diagrams import __main__ as command
+
+    monkeypatch.setattr(command, "FOLDER", tmp_path)
+    monkeypatch.setenv("SWAPMODEL_DOT", given)
+    assert command.main(["thread"]) == 2
+    said = capsys.readouterr().err
+    assert given in said and "Traceback" not in said and not list(tmp_path.glob("*.svg"))
 
 
 def test_it_runs_as_a_module():
