@@ -87,16 +87,17 @@ def picture(kernel: Kernel) -> Picture:
     shared = between(calls, WAY, ENDS)
     ways["swapoff"] = between(calls, "swapoff", ENDS, others | shared) - others - shared
     shown = others | shared | ways["swapoff"]
+    locks = held_at(kernel)
+    free = ", ".join(sorted(f"{caller}()" for caller, held in locks.items() if not held)) or "no call"
     graph = Graph(
         "freeing-paths",
         "Who frees a swap entry, and under which lock",
         f"""Call graph of {kernel.name}, read off the model's functions: four ways from user space to {WAY}(), that of
         swapoff, and what all share below. At the arrows into {WAY}(): the locks that every observed call was made
-        under. Only truncation of a shmem file holds none.""",
+        under. Under none: {free}.""",
         nodesep="0.12",
         ranksep="0.4",
     )
-    locks = held_at(kernel)
     for name in sorted(shown):
         kind = kind_of(name, ways)
         graph.node(name, name, "\n".join(t for t in (ROOTS.get(name, ("",))[0], file_of(kernel, name)) if t), kind)

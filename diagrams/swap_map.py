@@ -66,7 +66,7 @@ def picture(kernel: Kernel) -> Picture:
         "The life of a swap_map byte",
         f"""States of one byte of swap_map on {kernel.name}, and the kernel functions that change it from one to the other,
         as observed in every interleaving of {len(TOLD)} small stories with at most two references. Bytes with the bit
-        SWAP_HAS_CACHE (0x40) have a double border. From 0x40 with no reference left the slot goes back to 0x00.""",
+        SWAP_HAS_CACHE (0x40) have a double border.""",
         nodesep="0.15",
         ranksep="0.6",
     )

@@ -189,13 +189,14 @@ def told(change: Change) -> str:
 def picture(kernel: Kernel) -> Picture:
     system = system_of(STORY, kernel)
     rows, at = rows_of(system)
+    freed = next(i for i, one in enumerate(rows) if "swap_map" in one.freed)
     graph = Graph(
         "swapoff-order",
         "In which order swapoff takes a device apart, and what each lifetime pin holds back",
         f"""Left, from top to bottom: what swapoff() does on {kernel.name}, read off a trace of one page brought back from a
         device with clusters and discard. Right: what can keep the device, at the place where swapoff stops while it is
-        held, found by holding it. A pin keeps everything below its arrow from happening. The free of swap_map comes
-        after all of them.""",
+        held, found by holding it. A pin keeps everything below its arrow from happening.
+        swap_map is freed in step {freed + 1}.""",
         nodesep="0.55",
         ranksep="0.16",
         splines="line",
