@@ -15,6 +15,9 @@ family("Z13")                         # a race of the past: the kernel that has 
 from swapmodel import Machine, pte, swap_entry
 machine = Machine(slots=64)           # whole operations, one after the other: swap_out, fork, touch, exit, swapoff
 print(pte(swap_entry(0, 5)))          # bits of an entry, a PTE, a swap_map byte
+
+from swapmodel import diagram
+diagram("lock-order")                 # a picture that was read off the model; diagrams/README.md lists them
 """
 
 from importlib import import_module
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
     from .export import commit_message, load, markdown, svg
     from .fixes import FIXES, Fix, load_fix
     from .kernel import Kernel
+    from .pictures import Diagram, diagram
     from .program import KernelError
     from .questions import QUESTIONS, ask
     from .replay import Replay
@@ -62,6 +66,7 @@ HOME = {
     "Budget": "explore",
     "Comparison": "review.comparison",
     "Device": "session",
+    "Diagram": "pictures",
     "Fix": "fixes",
     "Kernel": "kernel",
     "KernelConfig": "entries",
@@ -81,6 +86,7 @@ HOME = {
     "check": "verdict",
     "commit_message": "export",
     "compare": "review.desk",
+    "diagram": "pictures",
     "entry_meaning": "entries",
     "family": "zoo",
     "fits": "story",
@@ -111,6 +117,7 @@ __all__ = [
     "Budget",
     "Comparison",
     "Device",
+    "Diagram",
     "Fix",
     "Kernel",
     "KernelConfig",
@@ -130,6 +137,7 @@ __all__ = [
     "check",
     "commit_message",
     "compare",
+    "diagram",
     "entry_meaning",
     "family",
     "fits",

@@ -36,6 +36,7 @@ MAY_IMPORT = {
     },
     "conform": {"kernel", "machine", "mm", "names", "program", "progress", "sequential", "session", "versions", "world"},
     "life": {"invariants", "machine", "mm", "oracle", "session", "world"},
+    "pictures": {"names"},
     "plain": set(),
     "lockorder": {"machine", "program"},
     "races": {"explore", "lockorder", "machine", "plain", "program"},
