@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from types import ModuleType
 
@@ -15,6 +16,7 @@ def functions_of(module: ModuleType) -> Replacements:
     return {n: f for n, f in vars(module).items() if inspect.isgeneratorfunction(f) and f.__module__ == module.__name__}
 
 
+@functools.cache
 def parts() -> frozenset[str]:
     """The names of the generators that are ours, in mm/ and here: call stacks are shown without them."""
     return mm.parts() | {n for k in KERNELS.values() for n, f in k.replaces.items() if mm.is_ours(f)}
