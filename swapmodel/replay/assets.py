@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 STATIC = Path(__file__).parent / "static"
-MODEL = ("values", "operations", "oracles", "machine", "views", "telling", "calls", "columns")  # runs without a page
+MODEL = ("values", "operations", "oracles", "machine", "views", "telling", "calls", "columns", "follow")  # runs without a page
 
 
 @functools.cache
