@@ -39,7 +39,7 @@ class Player {
     this.question = h("div", { class: "smr-question smr-box", hidden: true });
     this.node = h(
       "div",
-      { class: "smr", tabindex: "0", role: "region", "aria-label": `Replay of ${doc.scenario}`, "data-lm-suppress-shortcuts": "true", onkeydown: (event) => this.key(event) },
+      { class: "smr", tabindex: "0", role: "group", "aria-label": `Replay of ${doc.scenario}`, "data-lm-suppress-shortcuts": "true", onkeydown: (event) => this.key(event) },
       this.heading(),
       this.controls(),
       this.slider(),
