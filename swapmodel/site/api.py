@@ -55,7 +55,7 @@ def _intro(home: str) -> str:
 def told(name: str, thing: Any) -> Name:
     if isinstance(thing, dict):
         first = type(next(iter(thing.values()))).__name__
-        doc = f"{len(thing)} of {first}, by name: {', '.join(thing)}."
+        doc = f"A dict of {len(thing)}, each a {first}, by name: {', '.join(thing)}."
         return Name(name, "table", f"{name}: dict[str, {first}]", doc, catalogue=CATALOGUES.get(name, ""))
     kind = "class" if isinstance(thing, type) else "function"
     members = tuple(_members(thing)) if kind == "class" else ()

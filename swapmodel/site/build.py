@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +23,7 @@ from .page import COURSE, EXERCISES, REFERENCE, Page, parsed
 from .polish import polish
 from .search import index_script
 from .shared import FOLDER, share
-from .sources import Sources
+from .sources import PACKAGE, Sources
 
 STATIC = Path(__file__).parent / "static"
 MODEL = "swapmodel/mm/README.md"
@@ -45,14 +46,18 @@ def all_pages(sources: Sources, execute: bool, ended: Callable[[], None]) -> lis
     ]
     guide = sources.text("exercises/README.md")
     if exercises and guide:
-        exercises.append(text_page(guide, "exercises/README.md", EXERCISES)._replace(file="exercises.html"))
+        exercises.append(text_page(guide, "exercises/README.md", EXERCISES)._replace(file="exercises.html", title="About the exercises"))
     pictures = [diagrams_page(sources)] if sources.diagrams() else []
-    reference = [scenarios_page(), kernels_page(), fixes_page(), questions_page(), api_page()]
-    model = sources.text(MODEL)
-    if model:
-        reference.append(text_page(model, MODEL, REFERENCE)._replace(file="model.html"))
-    pages = [*course, *exercises, *pictures, *reference]
+    pages = [*course, *exercises, *pictures, *reference()]
     return [home_page(sources, pages), *pages]
+
+
+@functools.cache
+def reference() -> tuple[Page, ...]:
+    """What is made from the package alone."""
+    model = text_page((PACKAGE / "mm" / "README.md").read_text(encoding="utf-8"), MODEL, REFERENCE)
+    told = model._replace(file="model.html", title="The model")
+    return scenarios_page(), kernels_page(), fixes_page(), questions_page(), api_page(), told
 
 
 def outputs(paths: list[Path], execute: bool, ended: Callable[[], None]) -> dict[Path, Any]:

@@ -15,7 +15,7 @@ from markupsafe import Markup, escape
 
 from .page import Page, contents, lead
 
-WORD = re.compile(r"`([^`]+)`|((?:\b[A-Za-z]\w*(?:->|\.))*\b\w*[A-Za-z]\w*_\w*(?:\[\w*\])?(?:\(\))?|\b[A-Za-z]\w*\(\)|\b\w+_NULL\b)")
+NAME = re.compile(r"`([^`]+)`|(?<![\w/])([A-Za-z_][\w/]*(?:(?:->|\.)\w+)*(?:\[\w*\])?(?:\(\))?)")
 DESCRIPTION = 200  # characters of a page's first paragraph, for those who list pages
 
 
@@ -56,11 +56,13 @@ def own_version() -> str:
 
 
 def words(text: str) -> Markup:
-    """A sentence in which `names`, and what can only be a name of the kernel's, are set as code."""
+    """A sentence in which `names`, and what can only be a name of the code's, are set as code."""
     pieces, last = [], 0
-    for found in WORD.finditer(text):
-        pieces += [escape(text[last : found.start()]), Markup("<code>{}</code>").format(found[1] or found[2])]
-        last = found.end()
+    for found in NAME.finditer(text):
+        name = found[1] or found[2]
+        if found[1] or "_" in name or "->" in name or name.endswith("()"):
+            pieces += [escape(text[last : found.start()]), Markup("<code>{}</code>").format(name)]
+            last = found.end()
     return Markup("").join([*pieces, escape(text[last:])])
 
 

@@ -28,7 +28,7 @@ def lead_links(soup: BeautifulSoup, page: Page, pages: Mapping[str, str], root: 
         name = "href" if tag.name == "a" else "src"
         given = str(tag[name])
         parts = urlsplit(given)
-        made = parts.path in pages or parts.path.startswith(f"{FOLDER}/")  # by a template: leads there already
+        made = pages.get(parts.path) == parts.path or parts.path.startswith(f"{FOLDER}/")  # by a template: leads there already
         if not page.source or parts.scheme or parts.netloc or not parts.path or made:
             continue
         path = posixpath.normpath(posixpath.join(posixpath.dirname(page.source), unquote(parts.path)))

@@ -35,7 +35,7 @@ def parsed(body: str) -> BeautifulSoup:
 def contents(soup: BeautifulSoup) -> list[Entry]:
     """The sections of a page: its h2 and h3 with an id, but those inside outputs."""
     heads = [h for h in soup.find_all(["h2", "h3"]) if h.get("id") and h.find_parent(class_="output") is None]
-    return [Entry(str(h["id"]), h.get_text(" ", strip=True), int(h.name[1])) for h in heads]
+    return [Entry(str(h["id"]), " ".join(h.get_text().split()), int(h.name[1])) for h in heads]
 
 
 def lead(soup: BeautifulSoup) -> str:

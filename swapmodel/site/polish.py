@@ -90,7 +90,8 @@ def box_wide(soup: BeautifulSoup) -> None:
         if tag.find_parent(class_="scroll") is None and tag.find_parent(class_="output") is None:
             caption = tag.find("caption") if tag.name == "table" else None
             label = caption.get_text(" ", strip=True) if caption else "Table" if tag.name == "table" else "Code"
-            tag.wrap(soup.new_tag("div", attrs={"class": "scroll", "role": "group", "aria-label": label}))
+            kind = "scroll" if tag.name == "table" else "scroll panel"
+            tag.wrap(soup.new_tag("div", attrs={"class": kind, "role": "group", "aria-label": label}))
     for tag in soup.select('.scroll, .scroll [style*="overflow"]'):
         tag["tabindex"] = "0"
     for tag in soup.find_all("th"):

@@ -10,7 +10,8 @@ from bs4 import BeautifulSoup, NavigableString, Tag
 from .page import Page
 
 HEADS = ("h1", "h2", "h3")
-BLOCKS = {*HEADS, "h4", "p", "li", "td", "th", "tr", "div", "pre", "dt", "dd", "summary", "figcaption", "br"}
+LEFT_OUT = {"output", "diff"}
+BLOCKS = {"h4", "p", "li", "td", "th", "tr", "div", "pre", "dt", "dd", "summary", "figcaption", "br"}
 
 
 def index_script(pages: Iterable[tuple[Page, BeautifulSoup]]) -> str:
@@ -22,20 +23,26 @@ def index_script(pages: Iterable[tuple[Page, BeautifulSoup]]) -> str:
 def sections(page: Page, soup: BeautifulSoup) -> Iterator[tuple[str, str, str, str, str]]:
     """A row for each section that begins with a heading. Outputs, diffs and scripts are not searched."""
     id, head, words = "", page.title, [""]
-    for node in soup.descendants:
-        if isinstance(node, Tag):
-            if node.name in HEADS and not _left_out(node):
-                yield page.file, id, page.title, head, _text(words)
-                id, head, words = str(node.get("id", "")), node.get_text(" ", strip=True), [""]
-            elif node.name in BLOCKS:
-                words.append(" ")
-        elif type(node) is NavigableString and node.find_parent(HEADS) is None and not _left_out(node):
-            words.append(str(node))
+    for piece in _pieces(soup):
+        if isinstance(piece, str):
+            words.append(piece)
+        else:
+            yield page.file, id, page.title, head, _text(words)
+            id, head, words = str(piece.get("id", "")), _text([piece.get_text()]), [""]
     yield page.file, id, page.title, head, _text(words)
 
 
-def _left_out(node: Tag | NavigableString) -> bool:
-    return node.find_parent(class_=["output", "diff"]) is not None
+def _pieces(tag: Tag) -> Iterator[str | Tag]:
+    """Text in the order of the page, and the headings between it."""
+    for child in tag.children:
+        if type(child) is NavigableString:
+            yield str(child)
+        elif isinstance(child, Tag) and child.name in HEADS:
+            yield child
+        elif isinstance(child, Tag) and not LEFT_OUT & set(child.get_attribute_list("class")):
+            if child.name in BLOCKS:
+                yield " "
+            yield from _pieces(child)
 
 
 def _text(words: list[str]) -> str:
