@@ -23,7 +23,9 @@ HOSTILE = '# 02 · <i onclick=alert(1)>it</i> & "quotes"'
 
 FIRST = [
     new_markdown_cell("# 01 · First steps\n\nAfter this page you know `swap_map`, see [the second](02-second.ipynb#A-part)."),
-    new_markdown_cell("## A part\n\n| | b |\n|---|---|\n| gazebo | 2 |\n\n[source](../src/code.py)\n\n![byte](../diagrams/byte.svg)"),
+    new_markdown_cell(
+        "## A part\n\n| | b |\n|---|---|\n| gazebo | 2 |\n\n[source](../src/code.py)\n\n![byte](../diagrams/byte.svg)"
+    ),
     new_code_cell("player", outputs=[new_output("display_data", {"text/html": PLAYER, "text/plain": "<r>", **VIEW})]),
     new_code_cell("again", outputs=[new_output("execute_result", {"text/html": PLAYER, "text/plain": "<r>", **VIEW})]),
     new_code_cell("slider", outputs=[new_output("display_data", {"text/plain": "IntSlider(value=3)", **VIEW})]),

@@ -70,6 +70,9 @@ MAY_IMPORT = {
         *("edits", "explore", "fixes", "kernel", "lockorder", "machine", "names", "program", "progress", "scenarios"),
         *("trace", "verdict", "versions", "views"),
     },
+    "site": {
+        *("fixes", "kernel", "names", "questions", "review", "scenarios", "verdict", "versions", "views"),
+    },
     "views": {"fixes", "lockorder", "machine", "program", "trace", "verdict", "versions"},
 }
 MAY_IMPORT["commands"] = set(MAY_IMPORT)

@@ -30,8 +30,8 @@ MODEL = "swapmodel/mm/README.md"
 
 
 def build(out: Path, sources: Sources, *, execute: bool = True, ended: Callable[[], None] = lambda: None) -> int:
-    """Builds the site in OUT and returns the number of its pages. `ended` is called after each notebook that was run. BadUse, in
-    one sentence, for whatever stops it; OUT is then as it was."""
+    """Builds the site in OUT and returns the number of its pages. `ended` is called after each notebook that was run. BadUse for
+    whatever stops it, in one sentence; OUT is then as it was."""
     with replaced(out) as folder:
         write(folder, all_pages(sources, execute, ended), sources)
     return len(list(out.glob("*.html")))
@@ -41,12 +41,12 @@ def all_pages(sources: Sources, execute: bool, ended: Callable[[], None]) -> lis
     """In reading order: the index, the course, exercises, diagrams, what one looks up."""
     books = outputs([*sources.course(), *sources.exercises()], execute, ended)
     course = [notebook_page(books[path], sources.relative(path), COURSE) for path in sources.course()]
-    exercises = [
-        notebook_page(books[path], sources.relative(path), EXERCISES, "exercises-") for path in sources.exercises()
-    ]
+    exercises = [notebook_page(books[path], sources.relative(path), EXERCISES, "exercises-") for path in sources.exercises()]
     guide = sources.text("exercises/README.md")
     if exercises and guide:
-        exercises.append(text_page(guide, "exercises/README.md", EXERCISES)._replace(file="exercises.html", title="About the exercises"))
+        exercises.append(
+            text_page(guide, "exercises/README.md", EXERCISES)._replace(file="exercises.html", title="About the exercises")
+        )
     pictures = [diagrams_page(sources)] if sources.diagrams() else []
     pages = [*course, *exercises, *pictures, *reference()]
     return [home_page(sources, pages), *pages]

@@ -87,8 +87,8 @@ def python(text: str) -> Markup:
 
 
 def _highlighted(text: str, language: str) -> Markup:
-    from pygments import highlight
-    from pygments.formatters import HtmlFormatter
-    from pygments.lexers import get_lexer_by_name
+    from pygments import highlight  # type: ignore[import-untyped]
+    from pygments.formatters import HtmlFormatter  # type: ignore[import-untyped]
+    from pygments.lexers import get_lexer_by_name  # type: ignore[import-untyped]
 
     return Markup(highlight(text, get_lexer_by_name(language), HtmlFormatter(cssclass=f"highlight {language}")))

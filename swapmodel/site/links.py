@@ -1,4 +1,4 @@
-"""Links between files of the checkout lead to the pages made from them. None is dead, and no page loads anything from elsewhere."""
+"""Links between files of the checkout lead to the pages made from them. None is dead, and nothing is loaded from elsewhere."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ ELSEWHERE = re.compile(r"""url\(\s*['"]?(?:https?:)?//|@import""", re.I)
 
 
 def lead_links(soup: BeautifulSoup, page: Page, pages: Mapping[str, str], root: Path) -> dict[str, Path]:
-    """Rewrites the links of a page that was made from a file; `pages` are their files, by source and by file. Returns the files that must be
-    copied, by their place on the site. BadUse for a link to what there is not."""
+    """Rewrites the links of a page that was made from a file; `pages` has the names of all, by source and by name. Returns the
+    files that must be copied, by their place on the site. BadUse for a link to what there is not."""
     copies = {}
     for tag in soup.select("a[href], img[src]"):
         name = "href" if tag.name == "a" else "src"

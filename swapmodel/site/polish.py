@@ -84,8 +84,8 @@ def _follow(part: Tag, renamed: dict[str, str]) -> None:
 
 
 def box_wide(soup: BeautifulSoup) -> None:
-    """What may be wider than a small screen scrolls in a box of its own, which can have the focus. (site.js takes the focus from
-    boxes that need not scroll.)"""
+    """What may be wider than a small screen scrolls in a box of its own, which can have the focus. (site.js takes it from boxes
+    that need not scroll.)"""
     for tag in soup.select("table, pre"):
         if tag.find_parent(class_="scroll") is None and tag.find_parent(class_="output") is None:
             caption = tag.find("caption") if tag.name == "table" else None
