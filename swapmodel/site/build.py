@@ -30,8 +30,8 @@ MODEL = "swapmodel/mm/README.md"
 
 
 def build(out: Path, sources: Sources, *, execute: bool = True, ended: Callable[[], None] = lambda: None) -> int:
-    """Builds the site in OUT and returns the number of its pages. `ended` is called after each notebook that was run. BadUse for
-    whatever stops it, in one sentence; OUT is then as it was."""
+    """Builds the site in OUT; returns the number of its pages. `ended` is called after each notebook that was run. BadUse, in
+    one sentence, for whatever stops it; OUT is then as it was."""
     with replaced(out) as folder:
         write(folder, all_pages(sources, execute, ended), sources)
     return len(list(out.glob("*.html")))
