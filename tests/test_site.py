@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 from bs4 import BeautifulSoup
-from nbformat.v4 import new_code_cell, new_markdown_cell
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 
 import swapmodel
 from swapmodel.__main__ import main
@@ -18,6 +18,7 @@ from swapmodel.fixes import FIXES
 from swapmodel.questions import QUESTIONS
 from swapmodel.scenarios import SCENARIOS
 from swapmodel.site import Sources, build
+from swapmodel.site.folder import replaced
 from swapmodel.versions import KERNELS
 
 from .small_checkout import WIDE, write_book, write_checkout
@@ -311,6 +312,20 @@ def test_a_dead_link_or_a_foreign_load_stops_the_build(tmp_path, capsys, markdow
     assert not (tmp_path / "out").exists()
 
 
+def test_two_pages_of_one_name_are_refused(tmp_path, capsys):
+    write_book(tmp_path / "notebooks" / "api.ipynb", [new_markdown_cell("# Mine")])
+    said = refused(capsys, tmp_path / "out", "--no-execute", "--notebooks", tmp_path / "notebooks")
+    assert "api.html would be made from a page of our own and from notebooks/api.ipynb" in said
+
+
+def test_an_interrupt_leaves_everything_as_it_was(tmp_path):
+    (tmp_path / "out").mkdir()
+    with pytest.raises(KeyboardInterrupt), replaced(tmp_path / "out") as folder:
+        (folder / "index.html").write_text("half")
+        raise KeyboardInterrupt
+    assert [path.name for path in tmp_path.rglob("*")] == ["out"]
+
+
 def test_bad_use_is_one_sentence(tmp_path, capsys, monkeypatch):
     assert "there are no notebooks" in refused(capsys, tmp_path / "out", "--notebooks", tmp_path)
     assert "the site needs a folder" in refused(capsys, "")
@@ -337,7 +352,8 @@ def test_notebooks_are_run_in_their_folder(tmp_path, capsys):
 
 
 def test_a_notebook_that_fails_is_told_with_its_cell(tmp_path, capsys):
-    cells = [new_code_cell("x = 1"), new_code_cell("x.nope  # here")]
+    stored = new_output("error", ename="E", evalue="", traceback=[])
+    cells = [new_code_cell("x = 1"), new_code_cell("x.nope  # here"), new_code_cell("later", outputs=[stored])]
     write_book(tmp_path / "notebooks" / "bad.ipynb", cells)
     write_book(tmp_path / "notebooks" / "good.ipynb", [new_code_cell("1 / 0", metadata={"tags": ["raises-exception"]})])
     said = refused(capsys, tmp_path / "out", "--notebooks", tmp_path / "notebooks")

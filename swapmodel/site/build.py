@@ -10,6 +10,7 @@ from typing import Any
 
 from bs4 import BeautifulSoup
 
+from ..names import BadUse
 from .api import api_page
 from .catalogue import fixes_page, kernels_page, questions_page, scenarios_page
 from .diagrams import diagrams_page
@@ -26,7 +27,7 @@ from .shared import FOLDER, share
 from .sources import PACKAGE, Sources
 
 STATIC = Path(__file__).parent / "static"
-MODEL = "swapmodel/mm/README.md"
+MODEL, GUIDE = "swapmodel/mm/README.md", "exercises/README.md"
 
 
 def build(out: Path, sources: Sources, *, execute: bool = True, ended: Callable[[], None] = lambda: None) -> int:
@@ -42,11 +43,10 @@ def all_pages(sources: Sources, execute: bool, ended: Callable[[], None]) -> lis
     books = outputs([*sources.course(), *sources.exercises()], execute, ended)
     course = [notebook_page(books[path], sources.relative(path), COURSE) for path in sources.course()]
     exercises = [notebook_page(books[path], sources.relative(path), EXERCISES, "exercises-") for path in sources.exercises()]
-    guide = sources.text("exercises/README.md")
+    guide = sources.text(GUIDE)
     if exercises and guide:
-        exercises.append(
-            text_page(guide, "exercises/README.md", EXERCISES)._replace(file="exercises.html", title="About the exercises")
-        )
+        told = text_page(guide, GUIDE, EXERCISES)
+        exercises.append(told._replace(file="exercises.html", title="About the exercises"))
     pictures = [diagrams_page(sources)] if sources.diagrams() else []
     pages = [*course, *exercises, *pictures, *reference()]
     return [home_page(sources, pages), *pages]
@@ -66,6 +66,7 @@ def outputs(paths: list[Path], execute: bool, ended: Callable[[], None]) -> dict
 
 def write(folder: Path, pages: list[Page], sources: Sources) -> None:
     """Every page in its frame, and all that they need."""
+    demand_names(pages)
     soups = {page.file: parsed(page.body) for page in pages}
     copies = {f"files/diagrams/{path.name}": path for path in sources.diagrams()}
     places = {name: page.file for page in pages for name in (page.source, page.file) if name}
@@ -79,6 +80,16 @@ def write(folder: Path, pages: list[Page], sources: Sources) -> None:
     for page in pages:
         (folder / page.file).write_text(framed(page, soups[page.file], pages), encoding="utf-8")
     demand_links(folder)
+
+
+def demand_names(pages: list[Page]) -> None:
+    """BadUse for two pages of one name, as a notebook `api` would make."""
+    sources: dict[str, str] = {}
+    for page in pages:
+        if page.file in sources:
+            named = [name or "a page of our own" for name in (page.source, sources[page.file])]
+            raise BadUse(f"{page.file} would be made from {named[0]} and from {named[1]}: rename the notebook")
+        sources[page.file] = page.source
 
 
 def write_shared(folder: Path, pages: list[Page], soups: dict[str, BeautifulSoup], copies: dict[str, Path]) -> None:

@@ -52,7 +52,7 @@ def run_notebook(path: str) -> str:
     from nbclient.exceptions import CellControlSignal, CellExecutionError, DeadKernelError
     from traitlets.config import Config
 
-    book = read_notebook(Path(path))
+    book = without_outputs(read_notebook(Path(path)))
     config = Config()
     config.NotebookClient.store_widget_state = False
     config.NotebookClient.extra_arguments = ["--log-level=ERROR"]  # no remarks on transports between the progress bars
@@ -67,6 +67,14 @@ def run_notebook(path: str) -> str:
     except (CellControlSignal, TimeoutError):
         raise BadUse(f"{Path(path).name}: {last_cell(book)} took more than {TIMEOUT} seconds") from None
     return json.dumps(book)
+
+
+def without_outputs(book: Any) -> Any:
+    """Whatever is in the cells after the run comes from it."""
+    for cell in book.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    return book
 
 
 def failed_cell(book: Any) -> str:
