@@ -15,10 +15,12 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 import swapmodel
 from swapmodel.__main__ import main
 from swapmodel.fixes import FIXES
+from swapmodel.names import BadUse
 from swapmodel.questions import QUESTIONS
 from swapmodel.scenarios import SCENARIOS
 from swapmodel.site import Sources, build
 from swapmodel.site.folder import replaced
+from swapmodel.site.links import demand_links
 from swapmodel.versions import KERNELS
 
 from .small_checkout import WIDE, write_book, write_checkout
@@ -297,17 +299,31 @@ def test_a_failed_build_leaves_the_old_site_and_a_good_one_none_of_it(tmp_path, 
 
 
 @pytest.mark.parametrize(
-    ("markdown", "said"),
+    ("body", "said"),
     [
-        ("[a](#nowhere)", "03.html: leads to #nowhere, and there is no such section"),
-        ("[a](../../etc/passwd)", "leads to ../../etc/passwd, which there is not"),
-        ("![a](../diagrams/none.svg)", "which there is not (`python -m diagrams` makes the pictures)"),
-        ("![a](https://example.org/a.png)", "03.html: a <img> loads https://example.org/a.png"),
-        ('<p style="background: url(//example.org/a)">a</p>', "loads a style from another host"),
+        ('<a href="#nowhere">a</a>', "03.html: leads to #nowhere, and there is no such section"),
+        ('<a href="04.html">a</a>', "03.html: leads to 04.html, which there is not"),
+        ('<img src="https://example.org/a.png">', "03.html: a <img> loads https://example.org/a.png"),
+        ('<script src="//example.org/a.js"></script>', "03.html: a <script> loads //example.org/a.js"),
+        ('<p style="background: url(//example.org/a)">a</p>', "03.html: a <p> loads a style from another host"),
+        ("<style>@import 'a.css'</style>", "03.html: a <style> loads a style from another host"),
     ],
 )
-def test_a_dead_link_or_a_foreign_load_stops_the_build(tmp_path, capsys, markdown, said):
-    write_book(tmp_path / "notebooks" / "03.ipynb", [new_markdown_cell(f"# Three\n\n{markdown}")])
+def test_a_dead_link_or_a_foreign_load_is_found(tmp_path, body, said):
+    (tmp_path / "03.html").write_text(f'<h2 id="here">a</h2><a href="#here">a</a><a href="https://example.org">a</a>{body}')
+    with pytest.raises(BadUse, match=re.escape(said)):
+        demand_links(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("link", "said"),
+    [
+        ("[a](../../etc/passwd)", "notebooks/03.ipynb: leads to ../../etc/passwd, which there is not"),
+        ("![a](../diagrams/none.svg)", "which there is not (`python -m diagrams` makes the pictures)"),
+    ],
+)
+def test_a_link_to_what_there_is_not_stops_the_build(tmp_path, capsys, link, said):
+    write_book(tmp_path / "notebooks" / "03.ipynb", [new_markdown_cell(f"# Three\n\n{link}")])
     assert said in refused(capsys, tmp_path / "out", "--no-execute", "--notebooks", tmp_path / "notebooks")
     assert not (tmp_path / "out").exists()
 
