@@ -254,6 +254,9 @@ def test_the_search_finds_and_ranks(site):
     assert find("si-lock")[0][:2] == ["fixes.html", "si-lock"]
     assert "02-second.html" in [row[0] for row in find("__swap_dup")]
     assert find("gazebo nosuchword") == [] and find("  ") == []
+    text = "word " * 40 + "Gazebo" + " word" * 80
+    before, hit, after = json.loads(context.eval(f"JSON.stringify(swapmodelSearch.excerpt({json.dumps(text)}, 'gazebo'))"))
+    assert hit == "Gazebo" and before.startswith("\u2026 word") and after.endswith("\u2026") and len(before + after) < 200
 
 
 # ---- the folder -------------------------------------------------------------------------------------------------------

@@ -30,9 +30,10 @@
   function excerpt(text, query) {
     const low = text.toLowerCase();
     const words = query.toLowerCase().split(/\s+/).filter((word) => word && low.includes(word));
-    if (!words.length) return [text.slice(0, EXCERPT), "", ""];
-    const at = low.indexOf(words[0]), from = Math.max(0, at - BEFORE), end = at + words[0].length;
-    return [(from ? "\u2026" : "") + text.slice(from, at), text.slice(at, end), text.slice(end, from + EXCERPT)];
+    const at = words.length ? low.indexOf(words[0]) : 0, hit = words.length ? words[0].length : 0;
+    const from = at > BEFORE ? text.lastIndexOf(" ", at - BEFORE) + 1 : 0, to = from + EXCERPT;
+    const before = (from ? "\u2026 " : "") + text.slice(from, at);
+    return [before, text.slice(at, at + hit), text.slice(at + hit, to) + (to < text.length ? "\u2026" : "")];
   }
 
   if (typeof document === "undefined") {
