@@ -42,9 +42,9 @@ def judge_a(question: Question, answer: Any) -> Result:
     for letter in question.cases:
         answers.choice(given[letter], ("holds", "violated"), f"Case {letter}")
     for letter, case in question.cases.items():
-        verdict = explored(case, nearest=True)
-        if verdict.verdict != given[letter]:
-            return wrong(f"Case {letter}, {case}: the explorer disagrees.", hint_a(case), verdict)
+        if explored(case).verdict != given[letter]:
+            shown = explored(case, nearest=True)
+            return wrong(f"Case {letter}, {case}: the explorer disagrees.", hint_a(case), shown)
     return right("The explorer searched all four to the end, or to a counterexample, and agrees.")
 
 

@@ -84,7 +84,7 @@ class Claim(NamedTuple):
         return explored(self.case, self.fix, nearest=True)
 
     def true(self) -> bool:
-        return self.verdict().verdict == self.if_true
+        return explored(self.case, self.fix).verdict == self.if_true
 
 
 CLAIMS = (
