@@ -14,6 +14,20 @@ from .result import NoAnswer
 LINES = 100_000  # that a reader's own function may run
 
 
+def unanswered(answer: Any) -> bool:
+    """Is this what a stub has: nothing, or nothing but empty places?"""
+    if isinstance(answer, FunctionType):
+        return answer.__code__.co_code == _stub.__code__.co_code
+    if isinstance(answer, Mapping):
+        return all(map(unanswered, answer.values()))
+    if isinstance(answer, list | tuple | set):
+        return all(map(unanswered, answer))
+    return answer is None or answer is ... or answer == "..."
+
+
+def _stub() -> None: ...
+
+
 def number(answer: Any, what: str = "The answer") -> int:
     if isinstance(answer, bool) or not isinstance(answer, int):
         raise NoAnswer(f"{what} is a whole number, not {kind(answer)}.", "Write 7 or 0x40, without quotes.")
@@ -91,6 +105,8 @@ def fix_of(answer: Any, *names: str) -> dict[str, Callable[..., Any]]:
 
 def kind(answer: Any) -> str:
     """What was given, in a word or two: never its address."""
+    if answer is None or answer is ...:
+        return "nothing"
     if isinstance(answer, bool | int | float | str | bytes | list | tuple | dict | set):
         return quoted(answer)
     return f"a {type(answer).__name__}"

@@ -8,6 +8,7 @@ from swapmodel import KernelError
 from swapmodel.names import look_up
 
 from . import set00, set01, set02, set03, set04, set05, set06, set07, set08
+from .answers import unanswered
 from .exercise import Exercise, Question
 from .result import NoAnswer, Result, wrong
 
@@ -36,7 +37,7 @@ def _exercise(id: str, seed: int) -> Exercise:
 
 
 def _judged(exercise: Exercise, question: Question, answer: Any) -> Result:
-    if answer is None or answer is ...:
+    if unanswered(answer):
         return wrong("No answer yet.", f"An answer is {exercise.form}.")
     try:
         return exercise.judge(question, answer)

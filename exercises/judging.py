@@ -7,13 +7,15 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import swapmodel
-from swapmodel import Budget, Verdict
+from swapmodel import Budget, Machine, Verdict
 from swapmodel.explore import Outcome
 from swapmodel.fixes.mistakes import remedy
+from swapmodel.machine import Violation
 from swapmodel.trace import Recorder
 from swapmodel.views import failure
 
 from .result import Interleaving, NoAnswer, Result, wrong
+from .slots import of_machine
 
 STATES = 150_000  # of one search for a reader's functions: the kernel's own take a tenth of it
 
@@ -59,6 +61,29 @@ def first_violated(cases: Iterable[Case], fix: Any, hints: Callable[[Verdict], s
         verdict = put_to(case, fix)
         if verdict.verdict == "violated":
             return wrong(f"{case}: {told(verdict)}", mistake_hint(verdict) or hints(verdict), verdict)
+    return None
+
+
+def refuted(fix: Any, cases: Iterable[Case], hints: Callable[[Verdict], str], kernel: str = "v6.8") -> Result | None:
+    """What is wrong with a fix for freeing entries: in an interleaving, or with nobody else about. None if nothing is."""
+    bad = first_violated(cases, fix, hints)
+    return left_behind(fix, kernel) if bad is None else bad
+
+
+def left_behind(fix: Any, kernel: str = "v6.8") -> Result | None:
+    """Does a fix still do the old work? Alone on the machine, truncation frees the slot of a page in the swap cache."""
+    machine = Machine(slots=64, kernel=kernel, fix=fix)
+    machine.write(machine.files[0], 0, "data")
+    machine.swap_out(machine.files[0], 0, keep=True)
+    try:
+        machine.truncate(machine.files[0])
+    except Violation as violation:
+        return wrong(f"Alone on the machine, truncation fails: {violation}.", "No second thread is needed: follow one call.")
+    if of_machine(machine, machine.sizes.cluster).byte:
+        return wrong(
+            "Alone on the machine, the last reference goes, and the folio stays in the swap cache.",
+            "The race is not the matter: does your function still do all of the old work?",
+        )
     return None
 
 

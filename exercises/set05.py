@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from swapmodel import Verdict, against
 from swapmodel.edits import compiled
+from swapmodel.trace import Recorder
 
 from . import answers
 from .exercise import Exercise, Question
@@ -50,20 +51,19 @@ def judge_a(question: Question, answer: Any) -> Result:
     return right(f"{len(recorder.steps)} steps, {len(answer)} turns: {recorder.violation.kind}.", shown)
 
 
-def race_hint(question: Question, recorder: Any) -> str:
-    first, swapoff = recorder.at
-    ran = [s.thread for s in recorder.steps]
-    stored = any(c.name == "si.swap_map" and c.after == "NULL" for s in recorder.steps for c in s.changes)
-    dropped = any(
-        c.name == "swap_map[1]" and c.before[-2:] != "00" and s.thread == 0 for s in recorder.steps for c in s.changes
-    )
-    if first.operation is None and (1 not in ran or ran.index(1) > len(ran) - 1 - ran[::-1].index(0)):
+def race_hint(question: Question, recorder: Recorder) -> str:
+    """What is missing: the drop, then all of swapoff, then the last look."""
+    first, ran = recorder.at[0], [s.thread for s in recorder.steps]
+    began = ran.index(1) if 1 in ran else len(ran)
+    changes = [(c.name, c.after) for s in recorder.steps for c in s.changes]
+    dropped = any(c.name == "swap_map[1]" for s in recorder.steps[:began] for c in s.changes)
+    if first.operation is None and 0 not in ran[began:]:
         return f"{question.threads[0]} has run to its end before swapoff: stop it in its window."
-    if swapoff.operation is not None and not dropped:
-        return "swapoff does not get past try_to_unuse() while the reference is there: let it be dropped first."
-    if first.operation is None and not stored:
+    if 1 in ran and not dropped:
+        return "swapoff meets an entry that is still there, and waits or brings the page back: let it be dropped first."
+    if ("si.swap_map", "NULL") not in changes:
         return "Nothing was taken away before the last look: swapoff's turn is too short."
-    if stored and first.operation is not None:
+    if first.operation is not None:
         return f"The pointers are gone and {question.threads[0]} still has a look to take: give it its turn."
     return f"After the drop, before the look: that is where the first thread must be stopped. {FORM}"
 

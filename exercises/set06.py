@@ -11,8 +11,8 @@ from swapmodel.lockorder import lock_edges
 
 from . import answers
 from .exercise import Exercise, Question
-from .judging import Case, explored, first_violated
-from .result import Result, right, wrong
+from .judging import Case, explored, refuted
+from .result import NoAnswer, Result, right, wrong
 
 SOURCE = """\
 def free_swap_and_cache(entry):
@@ -40,10 +40,11 @@ PIN_NAMES = {"get_swap_device", "put_swap_device", "percpu_ref_tryget_live", "pe
 RCU_NAMES = {"rcu_read_lock", "rcu_read_unlock", "local_irq_disable", "local_irq_enable"}
 
 
-def demand_without(fix: dict[str, Any], names: set[str], why: str) -> Result | None:
-    """A fix may not use these names."""
+def demand_without(fix: dict[str, Any], names: set[str], why: str) -> None:
+    """NoAnswer if a fix uses one of these names."""
     used = sorted(set().union(*(names_in(f.__code__) for f in fix.values())) & names)
-    return wrong(f"It uses {used[0]}.", why) if used else None
+    if used:
+        raise NoAnswer(f"It uses {used[0]}.", why)
 
 
 def race_hint(verdict: Verdict) -> str:
@@ -84,7 +85,7 @@ def vary_a(seed: int, random: Random) -> dict[str, Any]:
 
 def judge_a(question: Question, answer: Any) -> Result:
     fix = answers.fix_of(answer, "free_swap_and_cache")
-    bad = first_violated(question.cases, fix, race_hint)
+    bad = refuted(fix, question.cases, race_hint, question.kernel)
     if bad is not None:
         return bad
     if not names_in(fix["free_swap_and_cache"].__code__) & {"get_swap_device"}:
@@ -115,9 +116,8 @@ def vary_b(seed: int, random: Random) -> dict[str, Any]:
 def judge_b(question: Question, answer: Any) -> Result:
     fix = answers.fix_of(answer, question.function)
     why = f"Only {question.tool} may be used here: a grace period waits for what they mark."
-    bad = demand_without(fix, PIN_NAMES | LOCK_NAMES, why)
-    if bad is None:
-        bad = first_violated(question.cases, fix, rcu_hint)
+    demand_without(fix, PIN_NAMES | LOCK_NAMES, why)
+    bad = refuted(fix, question.cases, rcu_hint)
     if bad is not None:
         return bad
     return right("The section begins while the entry is counted, so swapoff's grace period begins later and waits for it.")
@@ -183,7 +183,7 @@ def vary_c(seed: int, random: Random) -> dict[str, Any]:
 
 def judge_c(question: Question, answer: Any) -> Result:
     fix = answers.fix_of(answer, "free_swap_and_cache")
-    bad = first_violated(EVERYWHERE, fix, everywhere_hint)
+    bad = refuted(fix, EVERYWHERE, everywhere_hint)
     if bad is not None:
         return bad
     return right(f"It survives every interleaving of {len(EVERYWHERE)} cases, preemption on and off.")
@@ -222,9 +222,8 @@ def vary_d(seed: int, random: Random) -> dict[str, Any]:
 def judge_d(question: Question, answer: Any) -> Result:
     fix = answers.fix_of(answer, "free_swap_and_cache")
     why = "swapoff itself takes si->lock before it stores NULL: let that keep it away."
-    bad = demand_without(fix, PIN_NAMES | RCU_NAMES, why)
-    if bad is None:
-        bad = first_violated(question.cases, fix, si_hint)
+    demand_without(fix, PIN_NAMES | RCU_NAMES, why)
+    bad = refuted(fix, question.cases, si_hint)
     if bad is not None:
         return bad
     return right("It holds: inuse_pages drops only under si->lock, then the folio lock keeps the slot. But what does it cost?")
