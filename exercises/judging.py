@@ -41,6 +41,12 @@ def explored(case: Case, fix: str = "", nearest: bool = False) -> Verdict:
     )
 
 
+def to_show(case: Case, fix: str = "") -> Verdict:
+    """The same with something to see: the counterexample, or the nearest miss where it holds."""
+    verdict = explored(case, fix)
+    return verdict if verdict.verdict == "violated" else explored(case, fix, nearest=True)
+
+
 def put_to(case: Case, fix: Any, kernel: Any = None) -> Verdict:
     """The verdict on a reader's functions. NoAnswer where the search did not end."""
     budget = Budget(max_states=STATES)

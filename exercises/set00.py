@@ -11,7 +11,7 @@ from swapmodel.views import columns, function_of
 
 from . import answers
 from .exercise import Exercise, Question
-from .judging import Case, explored
+from .judging import Case, explored, to_show
 from .result import Result, right, wrong
 
 # ---- ex00a: predict the verdicts ---------------------------------------------------------------------------------------
@@ -43,8 +43,7 @@ def judge_a(question: Question, answer: Any) -> Result:
         answers.choice(given[letter], ("holds", "violated"), f"Case {letter}")
     for letter, case in question.cases.items():
         if explored(case).verdict != given[letter]:
-            shown = explored(case, nearest=True)
-            return wrong(f"Case {letter}, {case}: the explorer disagrees.", hint_a(case), shown)
+            return wrong(f"Case {letter}, {case}: the explorer disagrees.", hint_a(case), to_show(case))
     return right("The explorer searched all four to the end, or to a counterexample, and agrees.")
 
 
@@ -133,7 +132,7 @@ def vary_c(seed: int, random: Random) -> dict[str, Any]:
 
 def facts_c(case: Case) -> tuple[str, str]:
     """Where swapoff stands in the nearest miss, and for what, in the words that are offered."""
-    said = explored(case, nearest=True).stopped_at
+    said = to_show(case).stopped_at
     where = next(w for w in WAITS if w in said or w == "spin_lock")
     for told, reason in (("spinlock", REASONS[0]), ("reference", REASONS[1]), ("schedule point", REASONS[2])):
         if told in said:
@@ -144,7 +143,7 @@ def facts_c(case: Case) -> tuple[str, str]:
 def judge_c(question: Question, answer: Any) -> Result:
     given = answers.row(answer, 2)
     where, reason = answers.choice(given[0], WAITS, "Where"), answers.choice(given[1], REASONS, "For what")
-    wanted, verdict = facts_c(question.case), explored(question.case, nearest=True)
+    wanted, verdict = facts_c(question.case), to_show(question.case)
     if where != wanted[0] and where == "spin_lock":
         return wrong(
             "swapoff takes no lock of that thread's here.",

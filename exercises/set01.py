@@ -240,6 +240,6 @@ FOUR_HINTS = {
 EXERCISES = (
     Exercise("ex01a", "Decode a swap PTE of x86-64", "(type, offset, exclusive), as in (3, 17, True)", vary_a, judge_a),
     Exercise("ex01b", "Write the encoder of arm64", "a function encode(type, offset)", vary_b, judge_b),
-    Exercise("ex01c", "Read swap_map bytes", 'a dict: {0x41: ("counted", True), ...}', vary_c, judge_c),
-    Exercise("ex01d", "The four 0x40s", 'a dict: {"A": "cached", "B": ...}', vary_d, judge_d),
+    Exercise("ex01c", "Read swap_map bytes", "a dict: {byte: (kind, cached), ...}", vary_c, judge_c),
+    Exercise("ex01d", "The four 0x40s", 'a dict of the four words: {"A": "...", "B": "...", ...}', vary_d, judge_d),
 )

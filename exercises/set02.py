@@ -119,7 +119,9 @@ def pins_b(question: Question) -> set[str]:
 
 def judge_b(question: Question, answer: Any) -> Result:
     if isinstance(answer, str) or not isinstance(answer, set | frozenset | list | tuple) or not answer:
-        return wrong(f"The answer is a set, not {answers.kind(answer)}.", 'Write {"swap cache"}, or two names with a comma.')
+        return wrong(
+            f"The answer is a set, not {answers.kind(answer)}.", 'Names in braces, with commas between: {"...", "..."}.'
+        )
     given = {answers.choice(part, PINS, "Each part of the answer") for part in answer}
     wanted = pins_b(question)
     for extra in sorted(given - wanted):
@@ -229,7 +231,7 @@ def order_hint(pair: set[str]) -> str:
 
 
 EXERCISES = (
-    Exercise("ex02a", "Predict the byte", "a list of bytes, one for each line: [0x41, ...]", vary_a, judge_a),
-    Exercise("ex02b", "Who pins the slot?", 'a set of names: {"swap cache", ...}', vary_b, judge_b),
+    Exercise("ex02a", "Predict the byte", "a list of bytes, one for each line: [0x3f, ...]", vary_a, judge_a),
+    Exercise("ex02b", "Who pins the slot?", 'a set of names: {"...", "..."}', vary_b, judge_b),
     Exercise("ex02c", "In which order?", 'a list of all the names: ["...", "..."]', vary_c, judge_c),
 )

@@ -111,7 +111,9 @@ def reads_b(question: Question) -> list[int]:
 
 def judge_b(question: Question, answer: Any) -> Result:
     if isinstance(answer, str) or not isinstance(answer, list | tuple):
-        return wrong(f"The answer is a list of slots, not {answers.kind(answer)}.", "Write [8, 9].")
+        return wrong(
+            f"The answer is a list of slots, not {answers.kind(answer)}.", "Numbers in brackets, with commas between: [20, 21]."
+        )
     given = [answers.number(slot, "A slot") for slot in answer]
     wanted, huge = reads_b(question), HUGE in question.lines
     if given == wanted:
@@ -173,7 +175,9 @@ def strides_c(lines: Any) -> list[int]:
 
 def judge_c(question: Question, answer: Any) -> Result:
     if isinstance(answer, str) or not isinstance(answer, list | tuple):
-        return wrong(f"The answer is a list of slots, not {answers.kind(answer)}.", "Write [8, 9].")
+        return wrong(
+            f"The answer is a list of slots, not {answers.kind(answer)}.", "Numbers in brackets, with commas between: [20, 21]."
+        )
     given, wanted = [answers.number(slot, "A slot") for slot in answer], strides_c(question.lines)
     if given == wanted:
         return right("One look for each folio, whatever its size: that is what the batch was written for.")
@@ -192,6 +196,6 @@ def judge_c(question: Question, answer: Any) -> Result:
 
 EXERCISES = (
     Exercise("ex03a", "The bytes of a cluster", "({byte: how many slots, ...}, inuse_pages)", vary_a, judge_a),
-    Exercise("ex03b", "Which bytes are read?", "a list of slots: [8, ...]", vary_b, judge_b),
-    Exercise("ex03c", "The stride of the batch", "a list of slots: [8, ...]", vary_c, judge_c),
+    Exercise("ex03b", "Which bytes are read?", "a list of slots, as in [20, 21]", vary_b, judge_b),
+    Exercise("ex03c", "The stride of the batch", "a list of slots, as in [20, 21]", vary_c, judge_c),
 )

@@ -12,7 +12,7 @@ from swapmodel.trace import Recorder
 
 from . import answers
 from .exercise import Exercise, Question
-from .judging import Case, explored, interleaving, put_to
+from .judging import Case, explored, interleaving, put_to, to_show
 from .result import Result, right, wrong
 from .set04 import system_of
 from .turns import FORM, replay
@@ -81,7 +81,7 @@ class Claim(NamedTuple):
     fix: str = ""
 
     def verdict(self) -> Verdict:
-        return explored(self.case, self.fix, nearest=True)
+        return to_show(self.case, self.fix)
 
     def true(self) -> bool:
         return explored(self.case, self.fix).verdict == self.if_true

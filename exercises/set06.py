@@ -11,7 +11,7 @@ from swapmodel.lockorder import lock_edges
 
 from . import answers
 from .exercise import Exercise, Question
-from .judging import Case, explored, refuted
+from .judging import Case, refuted, to_show
 from .result import NoAnswer, Result, right, wrong
 
 SOURCE = """\
@@ -258,7 +258,7 @@ def vary_e(seed: int, random: Random) -> dict[str, Any]:
 
 
 def edges_e() -> dict[Any, Any]:
-    recorder = explored(Case("one-process"), nearest=True).recorder
+    recorder = to_show(Case("one-process")).recorder
     assert recorder is not None
     return lock_edges(recorder.system)
 

@@ -14,7 +14,7 @@ from swapmodel.story.fit import Fit
 
 from . import answers
 from .exercise import Exercise, Question
-from .judging import Case, explored
+from .judging import Case, explored, to_show
 from .result import NoAnswer, Result, right, wrong
 
 STATES = 200_000  # of the search for one story
@@ -202,7 +202,7 @@ def judge_c(question: Question, answer: Any) -> Result:
         answers.choice(word, ("holds", "violated"), f"Patch {letter}")
     for letter, fix in question.patches.items():
         if explored(Case("shmem-truncate"), fix.name).verdict != given[letter]:
-            shown = explored(Case("shmem-truncate"), fix.name, nearest=True)
+            shown = to_show(Case("shmem-truncate"), fix.name)
             return wrong(f"Patch {letter}: the explorer disagrees.", patch_hint(fix.name, given[letter]), shown)
     return right("All four. A reviewer who can say so before the explorer does needs no race detector.")
 

@@ -127,9 +127,9 @@ def planted(number: int) -> Kernel:
 
 def vary_b(seed: int, random: Random) -> dict[str, Any]:
     number = seed % len(PLANTED)
-    kernel = planted(number)
+    kernel, suspects = planted(number), ", ".join(SUSPECTS)
     text = (
-        f"question.kernel is {BASE}, but somebody has changed one function. One of these:\n\n  {', '.join(SUSPECTS)}\n\n"
+        f"question.kernel ({kernel.name}) is {BASE}, but somebody has changed one function.\nOne of these:\n\n  {suspects}\n\n"
         f"Which one, and in which scenario does it show? ({', '.join(ASKED)})\n"
         "swapmodel.check(scenario, question.kernel) explores; print(question.source('...')) shows a function."
     )
@@ -262,6 +262,8 @@ def mend_hint(verdict: Verdict) -> str:
     assert verdict.recorder is not None
     violation = verdict.outcome.violation
     functions = [f.function for s in verdict.recorder.steps for f in s.stack]
+    if "no SWAP_HAS_CACHE" in str(violation):
+        return "A ticket is given back that nobody took on this path."
     if "swapcache_prepare" not in functions:
         return "Both faults read the same slot in the columns: nothing made the second one wait."
     if violation is not None and "stale" in str(violation):
@@ -274,7 +276,7 @@ def mend_hint(verdict: Verdict) -> str:
 
 
 EXERCISES = (
-    Exercise("ex08a", "Patterns", 'a dict: {"A": "pin", "B": "reuse", ...}', vary_a, judge_a),
+    Exercise("ex08a", "Patterns", 'a dict of patterns: {"A": "counter", "B": "...", ...}', vary_a, judge_a),
     Exercise("ex08b", "A planted bug", "(function, scenario), two names", vary_b, judge_b),
     Exercise("ex08c", "Which kernel closed it?", "the name of a kernel", vary_c, judge_c),
     Exercise("ex08d", "Mend an old bug", "a function do_swap_page(mm, i, flags, orig_pte)", vary_d, judge_d),
