@@ -34,6 +34,12 @@ def number(answer: Any, what: str = "The answer") -> int:
     return int(answer)
 
 
+def name(answer: Any, what: str = "The answer") -> str:
+    if not isinstance(answer, str):
+        raise NoAnswer(f"{what} is a name, not {kind(answer)}.", "Write names between quotes.")
+    return answer
+
+
 def truth(answer: Any, what: str = "The answer") -> bool:
     if not isinstance(answer, bool):
         raise NoAnswer(f"{what} is True or False, not {kind(answer)}.", "Write True or False, without quotes.")
@@ -109,7 +115,8 @@ def kind(answer: Any) -> str:
         return "nothing"
     if isinstance(answer, bool | int | float | str | bytes | list | tuple | dict | set):
         return quoted(answer)
-    return f"a {type(answer).__name__}"
+    word = type(answer).__name__
+    return f"{'an' if word[0].lower() in 'aeiou' else 'a'} {word}"
 
 
 class _Endless(Exception):
@@ -133,7 +140,7 @@ def call(f: FunctionType, *arguments: Any) -> Any:
         return f(*arguments)
     except _Endless:
         raise NoAnswer(f"{f.__name__}() does not come to its end.", "Look at the condition of its loop.") from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         told = ", ".join(map(kind, arguments))
         raise NoAnswer(f"{f.__name__}({told}) raises {what}.", "Run it in a cell of its own with these arguments.") from None

@@ -92,7 +92,8 @@ def facts_b(verdict: Verdict) -> tuple[str, str, str]:
 
 
 def judge_b(question: Question, answer: Any) -> Result:
-    word, who, where = (str(part).replace("->", ".").removesuffix("()") for part in answers.row(answer, 3))
+    parts = [answers.name(part, "Each part").removesuffix("()") for part in answers.row(answer, 3)]
+    word, who, where = parts[0].replace("->", "."), *parts[1:]
     wanted = facts_b(question.verdict)
     if word != wanted[0]:
         return wrong(
@@ -124,8 +125,8 @@ REASONS = ("a spinlock", "a pin", "no schedule point", "rcu_read_lock")
 def vary_c(seed: int, random: Random) -> dict[str, Any]:
     case = HELD[seed % len(HELD)]
     text = (
-        f"{case} holds. A thread stands in its window, the byte is 0, inuse_pages is 0. Where does swapoff wait, and what\n"
-        f"of that thread does it wait for?\n\n  where: {', '.join(WAITS)}\n  for:   {', '.join(REASONS)}"
+        f"{case} holds.\nA thread stands in its window, the byte is 0, inuse_pages is 0. Where does swapoff wait,\n"
+        f"and what of that thread does it wait for?\n\n  where: {', '.join(WAITS)}\n  for:   {', '.join(REASONS)}"
     )
     return {"text": text, "case": case}
 

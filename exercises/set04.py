@@ -83,12 +83,12 @@ POINTS = (
 
 def vary_b(seed: int, random: Random) -> dict[str, Any]:
     case, who, where = POINTS[seed % len(POINTS)]
+    listed = "\n".join(f"  {pin}" for pin in PINS)
     text = (
-        f"{case}. {who} is about to take its first step inside {where}(), and is not run for a while.\n"
-        f"swapoff starts. What holds it back? One of:\n\n  {chr(10) + '  '}".rstrip()
+        f"{case}.\n{who} is about to take its first step inside {where}(), and is not run for a while.\n"
+        f"swapoff starts. What holds it back? One of:\n\n{listed}"
     )
-    listed = "\n  ".join(PINS)
-    return {"text": f"{text}\n  {listed}".replace("\n\n\n", "\n\n"), "case": case, "point": (who, where)}
+    return {"text": text, "case": case, "point": (who, where)}
 
 
 def system_of(case: Case) -> Any:

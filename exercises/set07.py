@@ -105,14 +105,26 @@ def judge_a(question: Question, answer: Any) -> Result:
 
 # ---- ex07b: write one that can happen ----------------------------------------------------------------------------------
 
+ANON_EARLY = """\
+CPU0 (process)                      CPU1 (swapoff)
+----                                ----
+do_exit()
+                                    swapoff()
+                                      si->swap_map = NULL
+  free_swap_and_cache()
+    __swap_entry_free()
+    swap_map[1] 0x41 -> 0x40
+    swap_page_trans_huge_swapped()
+"""
+ANON_VALUE = ANON.replace("do_exit()", "munmap()").replace("0x41 -> 0x40", "0x41 -> 0x00")
 WANTED = (
-    (Case("shmem-truncate"), ANON, "CVE-2024-26960 as it can happen on v6.8: one process, one small page, no page table"),
+    (Case("shmem-truncate"), ANON, "CVE-2024-26960 as it can happen on v6.8:\none process, one small page, no page table"),
     (
         Case("one-process", "as-argued"),
-        EARLY,
-        "what the thread had in mind, on the kernel that it had in mind, with one process",
+        ANON_EARLY,
+        "what the thread had in mind,\non the kernel that it had in mind, with one process",
     ),
-    (Case("munmap", "v5.2"), VALUE, "the race of munmap() and swapoff on v5.2"),
+    (Case("munmap", "v5.2"), ANON_VALUE, "the race of munmap() and swapoff on v5.2"),
 )
 EVENTS = 6  # that a story must have at least
 

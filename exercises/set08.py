@@ -9,7 +9,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 import swapmodel
-from swapmodel import KERNELS, SCENARIOS, Budget, Kernel, Verdict
+from swapmodel import KERNELS, Budget, Kernel, Verdict
 from swapmodel.edits import Edit, Replace, after, drop, edited
 from swapmodel.versions import v6_7
 
@@ -110,6 +110,9 @@ PLANTED = (
     Planted("__swap_entry_free", (Replace(UNLOCK + FREE, FREE + UNLOCK),)),
     Planted("swapoff_wait_for_users", (drop("yield wait_for_completion(si.comp)"),)),
     Planted("__try_to_reclaim_swap", (drop("yield from folio_put(folio)"),)),
+    Planted("unuse_swap_cache", (drop("yield from folio_put(folio)"),)),
+    Planted("find_next_to_unuse", (Replace("range(prev + 1, maximum)", "range(prev + 1, maximum - 1)"),)),
+    Planted("__try_to_reclaim_swap", (drop("yield folio_unlock(folio)"),)),
 )
 BASE = "v6.9"
 ASKED = ("one-process", "madvise", "munmap", "shmem-truncate", "fault", "reclaim", "fork")
@@ -166,7 +169,7 @@ def planted_hint(verdict: Verdict) -> str:
     kind = verdict.outcome.violation.kind if verdict.outcome.violation else ""
     return {
         "livelock": "Somebody goes round for ever: which function should have given it work to do, and did not?",
-        "lock misuse": "A lock is taken by one who has it: which of the functions on that call stack holds it over a call?",
+        "lock misuse": "A lock is taken by one who has it, or never given back: who holds it over a call, or over a return?",
         "reference count": "A folio is left with a reference: who got one on the way, and on which line is it given back?",
     }.get(
         kind,
@@ -177,14 +180,19 @@ def planted_hint(verdict: Verdict) -> str:
 # ---- ex08c: which kernel closed it -------------------------------------------------------------------------------------
 
 ORDER = ("v5.2", "v6.7", "v6.8", "v6.9")
-HOLES = ("two-faults", "reuse", "fault-ramdisk", "shmem-truncate")
+HOLES = {
+    "two-faults": "two threads fault on one page of a RAM disk, past the swap cache; one of them rewrites it, it is\n"
+    "swapped out again, and the slower one finds the same slot and the same PTE",
+    "reuse": "truncation of a tmpfs file stands in its window while swapoff, and then swapon of another device, take over the\n"
+    "swap_info_struct",
+    "fault-ramdisk": "a page fault reads from a RAM disk, past the swap cache, while swapoff takes the device away",
+    "shmem-truncate": "truncation of a tmpfs file with a swapped page, while swapoff takes the device away",
+}
 
 
 def vary_c(seed: int, random: Random) -> dict[str, Any]:
-    scenario = HOLES[seed % len(HOLES)]
-    story = SCENARIOS[scenario]
-    told = f"{scenario}: {story.title}.\n{story.story.split(':')[0].rstrip('.')}."
-    text = f"{told}\n\nWhich is the first of {', '.join(ORDER)} on which it holds?"
+    scenario = list(HOLES)[seed % len(HOLES)]
+    text = f"{scenario}: {HOLES[scenario]}.\n\nWhich is the first of {', '.join(ORDER)} on which it holds?"
     return {"text": text, "scenario": scenario}
 
 

@@ -13,6 +13,9 @@ BUGS = (  # of each kernel, in the order of the seeds
     ("__swap_entry_free", "shmem-truncate"),
     ("swapoff_wait_for_users", "shmem-truncate"),
     ("__try_to_reclaim_swap", "madvise"),
+    ("unuse_swap_cache", "munmap"),
+    ("find_next_to_unuse", "shmem-truncate"),
+    ("__try_to_reclaim_swap", "one-process"),
 )
 
 
@@ -28,7 +31,8 @@ def ex08b(question: Any) -> Any:
     try_to_unuse() passes over 0x40, so that a slot that only the cache has is never freed. (2) The slot is freed with the
     cluster's lock held, which swap_entry_free() takes: seen where the count falls from 1 to 0 without a folio in the
     cache. (3) Nobody waits for pins, so that the fix of v6.9 is worth nothing. (4) The reference that filemap_get_folio()
-    took is never given back."""
+    took is never given back. (5) The same of the third loop. (6) The last slot of the device is never looked at. (7) The
+    folio is left locked."""
     return BUGS[question.number]
 
 
