@@ -16,6 +16,7 @@ from exercises.solutions import explain, solve
 from swapmodel import Verdict
 from tests.exercise_mistakes import MISTAKES, SOURCE, kernel_function
 
+ROOT = Path(__file__).parent.parent
 SEEDS = (0, 1, 2)
 BOOKS = notebooks()
 WRONG = [(id, wrong) for id, wrongs in MISTAKES.items() for wrong in wrongs]
@@ -37,7 +38,8 @@ def run_cell(source, space):
 
 
 def test_there_are_enough_of_them():
-    assert len(EXERCISES) >= 24 and {id[:4] for id in EXERCISES} == {f"ex0{n}" for n in range(9)}
+    assert len(EXERCISES) == 32 and "Thirty-two exercises" in (ROOT / "exercises" / "README.md").read_text()
+    assert {id[:4] for id in EXERCISES} == {f"ex0{n}" for n in range(9)}
     assert set(MISTAKES) == set(EXERCISES)
     assert all(len(wrongs) >= 3 for wrongs in MISTAKES.values())
 
@@ -98,7 +100,9 @@ def tells(hint, answer):
 
 def test_no_hint_is_a_line_of_a_solution():
     hints = {judged(id, w).hint for id, w in WRONG if id in ("ex06b", "ex08d")}
-    lines = [line.strip() for n in ("06", "08") for line in Path(f"exercises/solutions/set{n}.py").read_text().split("\n")]
+    lines = [
+        line.strip() for n in ("06", "08") for line in (ROOT / "exercises" / "solutions" / f"set{n}.py").read_text().split("\n")
+    ]
     code = [line for line in lines if "yield" in line and len(line) > 30]
     assert len(code) > 20 and not [(h, c) for h in hints for c in code if c in h]
 
@@ -269,7 +273,9 @@ def test_an_instructors_copy(tmp_path):
 
 def test_the_command(tmp_path):
     def run(*arguments):
-        return subprocess.run([sys.executable, "-m", "exercises", *arguments], capture_output=True, text=True, check=False)
+        return subprocess.run(
+            [sys.executable, "-m", "exercises", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+        )
 
     listed = run()
     assert listed.returncode == 0 and listed.stdout.count("\n") == len(EXERCISES)
