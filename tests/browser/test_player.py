@@ -192,6 +192,7 @@ def test_predict_asks_before_the_step_and_hints(page, screenshot):
     assert place(page)[0] == 14
     question = page.locator(".smr-question")
     assert "0xff" in question.inner_text()
+    assert "64" not in page.locator(".smr-lanes").inner_text(), "the answer stands nowhere else"
     question.get_by_role("textbox").fill("0x00")
     page.keyboard.press("Enter")
     hint = question.locator(".smr-hint").inner_text()

@@ -256,6 +256,7 @@ class Player {
     this.predict = on;
     this.asks.checked = on;
     this.question.hidden = true;
+    this.show();
     this.announce(on ? "Predict: each step asks first." : "Predict is off.");
   }
 
@@ -322,7 +323,7 @@ class Player {
     this.select.value = String(machine.number);
     setText(this.told, session.recorded ? session.variant.told : "a schedule of your own");
     this.strip.show(session);
-    this.lanes.show(session);
+    this.lanes.show(session, this.predict);
     this.picture.show(machine);
     for (const listener of this.listeners) listener(session);
   }
