@@ -1,4 +1,4 @@
-"""The live player in JupyterLab, with a kernel: the same player, and the keys of the notebook are left alone."""
+"""The live player in JupyterLab and Notebook 7, with a kernel: the same player, and the keys of the notebook are left alone."""
 
 import json
 import os
@@ -65,14 +65,16 @@ def wait_for(address):
     pytest.fail("JupyterLab did not start")
 
 
-@pytest.fixture(scope="module")
-def shown(chromium, lab):
+@pytest.fixture(scope="module", params=["lab/tree/", "notebooks/"], ids=["JupyterLab", "Notebook 7"])
+def shown(request, chromium, lab):
     """The notebook, its first cell run, the player below it."""
+    if request.param == "notebooks/":
+        pytest.importorskip("notebook", reason="Notebook 7, of the test extra, is not installed")
     context = chromium.new_context(viewport={"width": 1400, "height": 1000})
     watched = Watched(context, (lab, lab.replace("http", "ws"), "data:", "blob:"))
     page = watched.page
     page.set_default_timeout(90_000)
-    page.goto(lab + "lab/tree/replay.ipynb?reset")
+    page.goto(lab + request.param + "replay.ipynb?reset")
     page.locator(".jp-Notebook .jp-CodeCell").first.click()
     page.keyboard.press("Shift+Enter")
     page.locator(".smr").wait_for()
@@ -124,6 +126,14 @@ def test_another_kernel_comes_from_the_notebooks_kernel(shown, screenshot):
     note.wait_for()
     assert "wait_for_completion" in note.inner_text()
     screenshot(page, "jupyterlab")
+
+
+def test_the_schedule_can_be_copied(shown):
+    page = shown.page
+    page.get_by_text("Send on, load").click()
+    page.get_by_role("button", name="Copy commit message").click()
+    page.locator("textarea.smr-copied").wait_for()
+    assert page.locator("textarea.smr-copied").input_value().startswith("CPU0 (truncate)")
 
 
 def test_the_player_is_clean_in_light_and_dark(shown):

@@ -6,7 +6,9 @@ import sys
 
 import pytest
 
-from .test_jupyterlab import CELL, notebook
+from .test_jupyterlab import notebook
+
+CELL = 'from swapmodel import Replay, check\nReplay(check("shmem-truncate", "v6.8"), kernels=["v6.9"])'
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +36,20 @@ def test_two_players_on_a_page_are_independent(open_page, converted, screenshot)
     places = [players.nth(i).locator(".smr-now").inner_text().split()[1] for i in (0, 1)]
     assert places[0] == "0" and int(places[1]) > 0
     screenshot(shown, "nbconvert")
+
+
+def test_the_reader_chooses_and_switches_without_a_kernel(open_page, converted):
+    shown = open_page(converted)
+    player = shown.locator(".smr").first
+    player.focus()
+    for key in ("ArrowRight", "ArrowRight", "1"):
+        shown.keyboard.press(key)
+    assert player.locator(".smr-now").inner_text().startswith("Step 3 of 3, swapoff")
+    for key in ("r", "v"):
+        shown.keyboard.press(key)
+    assert "NULL dereference" in player.locator(".smr-alarm").inner_text()
+    player.get_by_label("Kernel and fix").select_option(label="v6.8 with get-swap-device")
+    assert "wait_for_completion" in player.locator(".smr-note.smr-box").inner_text()
 
 
 def test_controls_are_hidden_where_there_is_no_kernel(open_page, converted):

@@ -130,9 +130,18 @@ class Picture {
     const pages = this.field("nr_pages", m.nr_pages), exclusive = this.field("AnonExclusive", m.anon_exclusive, this.subpages(m));
     const fields = [this.field("lock", m.locked, this.holder(m.locked)), state, this.field("refcount", m.refcount)];
     fields.push(this.field("mapcount", m.mapcount), this.field("swap", m.swap), pages);
+    if (this.value(m.nr_pages) > 1) fields.push({ name: "sub-pages", text: this.cached(object) });
     if (this.value(m.anon_exclusive) || this.changed.has(m.anon_exclusive)) fields.push(exclusive);
     const dead = !this.alive(object);
     return [{ name: object.name, fields, dead, note: dead ? this.death(object) : "" }];
+  }
+
+  // At which indices of the swap cache the sub-pages of a large folio are.
+  cached(object) {
+    const slots = this.scene.caches.flatMap((cache) => cache.items).filter((word) => isPointer(this.value(word)) && nameOf(this.value(word)) === object.name);
+    if (!slots.length) return "none in the swap cache";
+    const [first, last] = [slots[0], slots[slots.length - 1]].map((word) => indexOf(this.doc.words[word][0]));
+    return `${slots.length} of ${this.value(object.member.nr_pages)} in the swap cache, slots ${first}…${last}`;
   }
 
   subpages(m) {

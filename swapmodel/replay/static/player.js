@@ -125,7 +125,7 @@ class Player {
 
   exchange() {
     const copy = (label, text) => button(label, `Copy ${label.toLowerCase()}`, () => this.copy(text()));
-    this.copied = h("textarea", { rows: 8, readonly: true, "aria-label": "What was copied", hidden: true });
+    this.copied = h("textarea", { class: "smr-copied", rows: 8, readonly: true, "aria-label": "What was copied", hidden: true });
     const file = h("input", { type: "file", accept: ".json,application/json", onchange: () => this.load(file.files[0]) });
     return h(
       "details",
@@ -264,7 +264,7 @@ class Player {
   askFirst(t, reveal) {
     const question = questionAbout(this.session, t);
     if (!question) return false;
-    const hint = h("p", { class: "smr-hint", role: "alert" });
+    const hint = h("p", { class: "smr-hint" });
     const go = (words) => {
       this.question.hidden = true;
       this.do(reveal);
@@ -280,8 +280,8 @@ class Player {
         onsubmit: (event) => {
           event.preventDefault();
           const wrong = question.check(answer());
-          if (wrong) setText(hint, wrong);
-          else go("Right.");
+          if (!wrong) go("Right.");
+          else this.hint(hint, wrong);
         },
       },
       field,
@@ -292,6 +292,11 @@ class Player {
     this.question.hidden = false;
     form.querySelector("input").focus();
     return true;
+  }
+
+  hint(node, words) {
+    setText(node, words);
+    this.announce(words);
   }
 
   // ---- showing
