@@ -22,7 +22,11 @@ class Outcome:
         self.schedule: list[int] = []
         self.states = self.transitions = self.depth = 0
         self.seconds = 0.0
-        self.reduced = False
+        self.reductions: tuple[str, ...] = ()  # of moves, releases and persistent
+
+    @property
+    def reduced(self) -> bool:
+        return "moves" in self.reductions
 
 
 class Budget:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from array import array
+from typing import NamedTuple
 
 from ..machine import Violation
 from ..program import System
@@ -15,12 +16,27 @@ from .space import Found, NotReducible, Space
 PROBE = 100_000  # pairs of (state, last thread) looked at to make a shortest schedule easier to read
 
 
+class Question(NamedTuple):
+    """How to search: the arguments of explore()."""
+
+    finish: bool
+    reduce: bool
+    persistent: bool
+    shortest: str
+    hunt: bool
+
+    @property
+    def reductions(self) -> tuple[str, ...]:
+        return ("moves", "releases") * self.reduce + ("persistent",) * self.persistent
+
+
 def explore(
     system: System,
     budget: Budget | None = None,
     *,
     finish: bool = True,
     reduce: bool = True,
+    persistent: bool = False,
     shortest: str = "steps",
     hunt: bool = False,
 ) -> tuple[Outcome, Space]:
@@ -29,39 +45,52 @@ def explore(
     The schedule found has the fewest "steps", or the fewest context "switches" and then steps, as `shortest` says; "any" has
     few steps, but is not proven to have the fewest. `hunt` looks for it at once, which is faster where there is one. `finish`
     also demands that from every state every thread can still return (else: deadlock or livelock). `reduce` explores moves
-    in place of single steps (see Space)."""
+    in place of single steps (see Space); `persistent` follows a thread alone where its move is nobody else's affair (see
+    alone.py): fewer states are stored, and a livelock is not told in the fewest steps."""
     budget, outcome = budget or Budget(), Outcome()
-    began = time.process_time()
+    question, began = Question(finish, reduce, persistent, shortest, hunt), time.process_time()
     with no_collection():
         try:
-            space = _explore(outcome, system, budget, finish, reduce, shortest, hunt)
+            space = _explore(outcome, system, budget, question)
         except NotReducible:
             outcome = Outcome()
-            space = _explore(outcome, system, budget, finish, False, shortest, hunt)
+            space = _explore(outcome, system, budget, question._replace(reduce=False))
     outcome.seconds = time.process_time() - began
     return outcome, space
 
 
-def _explore(outcome: Outcome, system: System, budget: Budget, finish: bool, reduce: bool, shortest: str, hunt: bool) -> Space:
+def _explore(outcome: Outcome, system: System, budget: Budget, question: Question) -> Space:
     """Fills in `outcome`. An interrupt ends the search with what was found so far, and never with `holds`."""
-    outcome.reduced, exact = reduce, shortest != "any"
+    reduce, exact = question.reduce, question.shortest != "any"
+    outcome.reductions = question.reductions
     space = Space(system, reduce)
     try:
-        if hunt and _hunt(Space(system, reduce, early=not exact), outcome, shortest, budget):
+        if question.hunt and _hunt(Space(system, reduce, early=not exact), outcome, question.shortest, budget):
             return space
-        search = _Search(space, budget, outcome)
+        search = _search(space, budget, outcome)
+        space = search.space
         search.run()
         if outcome.violation is not None:
             outcome.reason = "interrupted or out of budget before the shortest counterexample was found"
             del search  # the next search needs its memory
             space = Space(system, reduce, early=not exact)
-            _hunt(space, outcome, shortest, budget)
-        elif finish and outcome.verdict == "holds":
+            _hunt(space, outcome, question.shortest, budget)
+        elif question.finish and outcome.verdict == "holds":
             outcome.verdict, outcome.reason = "unfinished", "interrupted"
             search.demand_finish()
     except KeyboardInterrupt:
         outcome.reason = outcome.reason or "interrupted"
     return space
+
+
+def _search(space: Space, budget: Budget, outcome: Outcome) -> Search:
+    """The search that the reductions ask for."""
+    if "persistent" not in outcome.reductions:
+        return Search(space, budget, outcome)
+    from .alone import Alone
+    from .settled import Settled
+
+    return Settled(Alone(space.system, space.reduce), budget, outcome)
 
 
 def _hunt(space: Space, outcome: Outcome, shortest: str, budget: Budget) -> bool:
@@ -74,7 +103,7 @@ def _hunt(space: Space, outcome: Outcome, shortest: str, budget: Budget) -> bool
             found = fewest_switches(Space(space.system, False), budget) or found
     else:
         known = outcome.violation  # breadth first in single steps: nothing is shorter, but for an end in the same layer
-        sure = known is not None and not space.reduce and len(outcome.schedule) == outcome.depth
+        sure = known is not None and not outcome.reductions and len(outcome.schedule) == outcome.depth
         found = (outcome.schedule, known, outcome.states) if known and sure else fewest_steps(space, budget)
         again = found and fewest_switches(space, Budget(max_states=PROBE), [found[0].count(t) for t in space.threads])
         if found and again and len(again[0]) == len(found[0]):
@@ -87,7 +116,7 @@ def _hunt(space: Space, outcome: Outcome, shortest: str, budget: Budget) -> bool
     return True
 
 
-class _Search:
+class Search:
     def __init__(self, space: Space, budget: Budget, outcome: Outcome):
         self.space, self.budget, self.outcome = space, budget, outcome
         self.order: list[int] = [space.initial]  # states as they were found
@@ -166,38 +195,43 @@ class _Search:
     def demand_finish(self) -> None:
         """From every state every thread can still return. First each state is followed along one schedule, the first thread
         that can move; what that does not answer is searched backwards."""
-        space = self.space
-        rows, masks, shift = space.rows, space.masks, space.shift
-        finals, steps_only = space.final_places(), (1 << shift) - 1
+        finals, steps_only = self.space.final_places(), (1 << self.space.shift) - 1
         good = {state for state in self.order if state & steps_only in finals}
         unclear: set[int] = set()
         for state in reversed(self.order):
             path = []
             while state not in good and state not in unclear:
-                row = rows[state >> shift]
-                for mask in masks:
-                    change = row[state & mask]
-                    if change:
-                        break
-                if state + change in good:
+                after = self._first(state)
+                if after in good:
                     good.add(state)
                     break
                 path.append(state)
                 unclear.add(state)
-                state += change
+                state = after
             if path and state in good:
                 good.update(path)
                 unclear.difference_update(path)
         self._search_backwards(good, unclear)
+
+    def _first(self, state: int) -> int:
+        """Where the first thread that can move leads."""
+        row = self.space.rows[state >> self.space.shift]
+        for mask in self.space.masks:
+            if change := row[state & mask]:
+                return state + change
+        raise AssertionError("a deadlock ends the search")
+
+    def _after(self, state: int) -> list[int]:
+        """The states that are explored from this one."""
+        row = self.space.rows[state >> self.space.shift]
+        return [state + change for mask in self.space.masks if (change := row[state & mask])]
 
     def _search_backwards(self, good: set[int], unclear: set[int]) -> None:
         """Adds to `good` the unclear states from which a good one can be reached; the others are doomed."""
         before: dict[int, list[int]] = {}
         pending: list[int] = []
         for state in unclear:
-            row = self.space.rows[state >> self.space.shift]
-            for mask in self.space.masks:
-                after = state + row[state & mask]
+            for after in self._after(state):
                 if after in good:
                     pending.append(state)
                 before.setdefault(after, []).append(state)
