@@ -15,7 +15,7 @@ from swapmodel.explore.settled import Settled
 from swapmodel.explore.shortest import ending
 from tests.fragments import program
 from tests.peer_scenario import peer_system
-from tests.random_programs import programs
+from tests.random_programs import Source, programs
 from tests.reference import TooBig, merged, run
 from tests.test_reductions import sources
 from tests.test_soundness import CELLS, LARGER, QUICK, SMALL
@@ -29,6 +29,12 @@ class Curious(Alone):
             return super().alone(state)
         except Found:
             return -1
+
+
+class Ignorant(Curious):
+    """It knows nothing to begin with: what it decides at first is likely to be wrong."""
+
+    walks = 0
 
 
 def ends(space, settle=lambda state: state, limit=100_000):
@@ -61,8 +67,8 @@ def ends(space, settle=lambda state: state, limit=100_000):
     return said, last, len(seen)
 
 
-def settled_ends(system, reduce):
-    space = Curious(system, reduce)
+def settled_ends(system, reduce, kind=Curious):
+    space = kind(system, reduce)
     while True:
         found = ends(space, space.settle)
         if space.stands():
@@ -74,10 +80,11 @@ def assert_ends_are_kept(system):
     """Reachable violations, deadlocks and last states, with single steps and with moves."""
     for reduce in (False, True):
         said, last, states = ends(Space(system, reduce))
-        alone_said, alone_last, alone_states = settled_ends(system, reduce)
-        assert alone_said == said
-        assert alone_last == last
-        assert alone_states <= states
+        for kind in (Curious, Ignorant):
+            alone_said, alone_last, alone_states = settled_ends(system, reduce, kind)
+            assert alone_said == said
+            assert alone_last == last
+            assert alone_states <= states
 
 
 FEWER = settings(QUICK, max_examples=40)
@@ -122,6 +129,24 @@ def assert_the_first_schedule_fails(source):
 def test_ends_are_kept_on_fragments_of_kernel_code(seed):
     chance = random.Random(seed)
     assert sum(agrees(program(chance)) for _ in range(40)) > 20
+
+
+ORACLE = """
+def thread0(t, o):
+    yield WRITE_ONCE(t.flag, 2)
+    yield WRITE_ONCE(t.flag, 0)
+
+def thread1(t, o):
+    yield WRITE_ONCE(t.turn, 1)
+    yield WRITE_ONCE(t.turn, 2)
+    yield WRITE_ONCE(t.turn, 0)
+"""
+
+
+@pytest.mark.parametrize("reduce", [False, True])
+def test_what_an_oracle_sees_only_in_between_is_not_passed_over(reduce):
+    outcome, _ = explore(Source(ORACLE, 2, oracle=True).build().system, reduce=reduce, persistent=True)
+    assert (outcome.verdict, len(outcome.schedule)) == ("violated", 3)
 
 
 @pytest.mark.parametrize("source", list(sources()))

@@ -140,6 +140,8 @@ class Move:
 class Alone(Space):
     """A Space that knows where a thread's next move is nobody else's affair. What was seen only grows; all else follows."""
 
+    walks = WALKS
+
     def __init__(self, system: System, reduce: bool = True, early: bool = True):
         self._records: dict[int, dict[tuple[tuple[Read, ...], int, int], None]] = {}
         self._cases: dict[tuple[int, Any], tuple[int, int]] = {}  # (place, case) -> bits read and stored
@@ -210,7 +212,7 @@ class Alone(Space):
     def _learn_by_walking(self) -> None:
         """Random executions, so that the search need not often be made again."""
         chance, new, calm = random.Random(0), self.seen, 0
-        for _ in range(WALKS):
+        for _ in range(self.walks):
             self._walk(chance)
             calm = calm + 1 if new == self.seen else 0
             if calm == CALM:
