@@ -10,6 +10,7 @@ from typing import NamedTuple
 from ..machine import Violation
 from ..program import System
 from .budget import CHUNK, Budget, Outcome, no_collection
+from .checkpoint import Checkpoint
 from .shortest import ending, fewest_steps, fewest_switches
 from .space import Found, NotReducible, Space
 
@@ -24,6 +25,7 @@ class Question(NamedTuple):
     persistent: bool
     shortest: str
     hunt: bool
+    checkpoint: Checkpoint | None
 
     @property
     def reductions(self) -> tuple[str, ...]:
@@ -39,6 +41,7 @@ def explore(
     persistent: bool = False,
     shortest: str = "steps",
     hunt: bool = False,
+    checkpoint: Checkpoint | None = None,
 ) -> tuple[Outcome, Space]:
     """Breadth-first search through all interleavings until a violation, of the oracles that are asked at the end included.
 
@@ -46,16 +49,23 @@ def explore(
     few steps, but is not proven to have the fewest. `hunt` looks for it at once, which is faster where there is one. `finish`
     also demands that from every state every thread can still return (else: deadlock or livelock). `reduce` explores moves
     in place of single steps (see Space); `persistent` follows a thread alone where its move is nobody else's affair (see
-    alone.py): fewer states are stored, and a livelock is not told in the fewest steps."""
+    alone.py): fewer states are stored, and a livelock is not told in the fewest steps. With a `checkpoint`, the search is
+    written there now and then and when a budget ends it, and begins where the one ended that is there."""
+    if checkpoint is not None and persistent:
+        raise ValueError("a search with persistent sets can't be written to a checkpoint")
     budget, outcome = budget or Budget(), Outcome()
-    question, began = Question(finish, reduce, persistent, shortest, hunt), time.process_time()
+    if checkpoint is not None and checkpoint.reductions() == ():
+        reduce = False
+    question, began = Question(finish, reduce, persistent, shortest, hunt, checkpoint), time.process_time()
     with no_collection():
         try:
             space = _explore(outcome, system, budget, question)
         except NotReducible:
             outcome = Outcome()
+            if checkpoint is not None:
+                checkpoint.forget()
             space = _explore(outcome, system, budget, question._replace(reduce=False))
-    outcome.seconds = time.process_time() - began
+    outcome.seconds = outcome.earlier + time.process_time() - began
     return outcome, space
 
 
@@ -69,6 +79,8 @@ def _explore(outcome: Outcome, system: System, budget: Budget, question: Questio
             return space
         search = _search(space, budget, outcome)
         space = search.space
+        if question.checkpoint is not None:
+            search.go_on(question.checkpoint)
         search.run()
         if outcome.violation is not None:
             outcome.reason = "interrupted or out of budget before the shortest counterexample was found"
@@ -121,6 +133,9 @@ class Search:
         self.space, self.budget, self.outcome = space, budget, outcome
         self.order: list[int] = [space.initial]  # states as they were found
         self.parent = array("L", [0])  # index in `order` of the state each was found from
+        self.begun = 0, 1, 0  # index of the next state to look at, where its layer ends, transitions so far
+        self.checkpoint: Checkpoint | None = None
+        self.started = time.process_time()
 
     def run(self) -> None:
         outcome = self.outcome
@@ -137,13 +152,16 @@ class Search:
         space, outcome, order, parent = self.space, self.outcome, self.order, self.parent
         rows, masks, shift, difference = space.rows, space.masks, space.shift, space.difference
         seen, append, add_parent = {space.initial}, order.append, parent.append
-        add, edges, i, layer_end = seen.add, 0, 0, 1
+        add, (i, layer_end, edges) = seen.add, self.begun
+        seen.update(order)
         while i < len(order):
             if i >= layer_end:
                 outcome.depth, layer_end = outcome.depth + 1, len(order)
             stop = self.budget.spent(len(order), outcome.depth)
-            if stop:
+            if stop or (self.checkpoint and self.checkpoint.due()):
                 outcome.transitions = edges
+                self._save(i, layer_end)
+            if stop:
                 return stop
             for state in order[i : min(i + CHUNK, layer_end)]:
                 row, before = rows[state >> shift], edges
@@ -171,7 +189,25 @@ class Search:
                         return ""
                 i += 1
         outcome.transitions = edges
+        self._save(i, layer_end)
         return ""
+
+    def go_on(self, checkpoint: Checkpoint) -> None:
+        """Begins where a search ended that was written, if there is one; writes this one."""
+        self.checkpoint = checkpoint
+        found = checkpoint.load(self.space, self.outcome.reductions)
+        if found is not None:
+            head, self.order, self.parent = found
+            self.begun = head["next"], head["layer_end"], head["transitions"]
+            self.outcome.depth, self.outcome.earlier = head["depth"], head["seconds"]
+
+    def _save(self, i: int, layer_end: int) -> None:
+        if self.checkpoint is not None:
+            outcome = self.outcome
+            head = {"reductions": outcome.reductions, "next": i, "layer_end": layer_end, "depth": outcome.depth}
+            spent = outcome.earlier + time.process_time() - self.started
+            head |= {"transitions": outcome.transitions, "seconds": round(spent, 3)}
+            self.checkpoint.save(self.space, self.order, self.parent, head)
 
     def _violated(self, index: int, found: Found) -> None:
         outcome = self.outcome
@@ -215,16 +251,11 @@ class Search:
 
     def _first(self, state: int) -> int:
         """Where the first thread that can move leads."""
-        row = self.space.rows[state >> self.space.shift]
-        for mask in self.space.masks:
-            if change := row[state & mask]:
-                return state + change
-        raise AssertionError("a deadlock ends the search")
+        return state + next(change for t in self.space.threads if (change := self.space.difference(state, t)))
 
     def _after(self, state: int) -> list[int]:
         """The states that are explored from this one."""
-        row = self.space.rows[state >> self.space.shift]
-        return [state + change for mask in self.space.masks if (change := row[state & mask])]
+        return [state + change for t in self.space.threads if (change := self.space.difference(state, t))]
 
     def _search_backwards(self, good: set[int], unclear: set[int]) -> None:
         """Adds to `good` the unclear states from which a good one can be reached; the others are doomed."""
