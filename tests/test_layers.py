@@ -70,6 +70,7 @@ MAY_IMPORT = {
         *("edits", "explore", "fixes", "kernel", "lockorder", "machine", "names", "program", "progress", "scenarios"),
         *("trace", "verdict", "versions", "views"),
     },
+    "swarm": {"explore", "fixes", "kernel", "names", "program", "review", "scenarios", "versions"},
     "views": {"fixes", "lockorder", "machine", "program", "trace", "verdict", "versions"},
 }
 MAY_IMPORT["commands"] = set(MAY_IMPORT)

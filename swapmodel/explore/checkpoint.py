@@ -1,7 +1,7 @@
 """A long search on disk: what is needed to go on after it was killed.
 
-The file is plain: one line of JSON, then for each state that was found the number of the state it was found from (4 bytes,
-little endian), and then for each which thread moved (1 byte). States themselves are not stored: every one is made again by one
+The file is plain: one line of JSON, then for each state that was found the number of the state it was found from (4 bytes, in
+the order of this machine), and then for each which thread moved (1 byte). States themselves are not stored: every one is made again by one
 move from the one before, which is what a search spends least on. A file is replaced in one piece, so a kill leaves the last.
 """
 
@@ -20,8 +20,8 @@ from typing import Any
 from ..program import System
 from .space import Found, Space
 
-FORMAT = "swapmodel search 1"
-HEAD = {"format", "system", "reductions", "states", "next", "layer_end", "depth", "transitions", "seconds"}
+FORMAT = "search 1"
+HEAD = {"format", "order", "system", "reductions", "states", "next", "layer_end", "depth", "transitions", "seconds"}
 
 
 class Checkpoint:
@@ -39,10 +39,8 @@ class Checkpoint:
         """Writes the search as it is: `head` is where it stands."""
         for i in range(len(self._threads), len(order)):
             self._threads.append(_who(space, order[parent[i]], order[i]) if i else 0)
-        head = {"format": FORMAT, "system": fingerprint(space.system), "states": len(order), **head}
+        head = {"format": FORMAT, "order": sys.byteorder, "system": fingerprint(space.system), "states": len(order), **head}
         parents = array("I", parent)
-        if sys.byteorder == "big":
-            parents.byteswap()
         beside = self.path.with_name(self.path.name + ".new")
         with beside.open("wb") as file:
             file.write(json.dumps(head).encode() + b"\n")
@@ -85,16 +83,13 @@ class Checkpoint:
         text, _, data = self.path.read_bytes().partition(b"\n")
         try:
             head = json.loads(text)
-            good = isinstance(head, dict) and set(head) == HEAD and head["format"] == FORMAT
+            good = isinstance(head, dict) and set(head) == HEAD and (head["format"], head["order"]) == (FORMAT, sys.byteorder)
             good = good and len(data) == 5 * head["states"] and 0 <= head["next"] <= head["states"] > 0
         except (ValueError, TypeError):
             good = False
         if not good:
-            raise ValueError(f"{self.path} is no search that was written by {FORMAT.split()[0]}, or it is cut off")
-        parents = array("I", data[: 4 * head["states"]])
-        if sys.byteorder == "big":
-            parents.byteswap()
-        return head, parents, data[4 * head["states"] :]
+            raise ValueError(f"{self.path} is no search that was written on a machine like this, or it is cut off")
+        return head, array("I", data[: 4 * head["states"]]), data[4 * head["states"] :]
 
 
 def fingerprint(system: System) -> str:
