@@ -1,6 +1,7 @@
 """One command, one table: our search beside other checkers on the same scenario, and our own scenarios below.
 
-    python -m tests.bench [--grid 2,2 3,4] [--runs 5] [--peers DIR]
+    python -m tests.bench [--grid 2,2 3,4] [--runs 5] [--peers DIR] [--jar tla2tools.jar]
+    python -m tests.bench --growth [--save DIR]    one run each of larger and larger cells, see tests/growth.py
 
 Every command runs once to warm up, then --runs times, in turns so that a busy moment of the machine meets all of them. CPU is
 user and system time of the command and all that it started, "/py" its ratio to plain Python's; figures are medians. "cold" is
@@ -33,6 +34,7 @@ HERE = Path(__file__).resolve().parents[1]
 PEERS = HERE.parent / "shared" / "peers"
 VARIANTS = ("unfixed", "fixed")
 INSTALL = {"SPIN": "apt install spin gcc", "Harmony": "pip install harmony"}
+SECONDS, MIB = 60, 8192  # of CPU and of memory that a command of the growth table may take
 
 
 class Run(NamedTuple):
@@ -64,7 +66,11 @@ class Row(NamedTuple):
 # ---- running commands ----------------------------------------------------------------------------------------------
 
 # A child's peak begins at the memory of the process that starts it, so a process with next to nothing in it does.
-LAUNCH = """import os, sys, time
+LAUNCH = """import os, resource, sys, time
+seconds, mib = int(sys.argv.pop(1)), int(sys.argv.pop(1))
+if seconds:
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
+    resource.setrlimit(resource.RLIMIT_AS, (mib << 20, mib << 20))
 began = time.perf_counter()
 child = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, 1, 2)])
 used = os.wait4(child, 0)[2]
@@ -72,11 +78,14 @@ print(used.ru_utime + used.ru_stime, time.perf_counter() - began, used.ru_maxrss
 """
 
 
+limits = [0, 0]  # CPU seconds and MiB of each command; 0: none
+
+
 def timed(commands, folder=HERE):
     """Runs commands one after the other in `folder`: their times add up, the highest peak counts, the last output is kept."""
     runs = []
     for command in commands:
-        launch = [sys.executable, "-I", "-S", "-c", LAUNCH, *map(str, command)]
+        launch = [sys.executable, "-I", "-S", "-c", LAUNCH, *map(str, (*limits, *command))]
         done = subprocess.run(launch, cwd=folder, capture_output=True, text=True, check=True)
         runs.append(Run(*map(float, done.stderr.split()), done.stdout))
     return Run(sum(r.cpu for r in runs), sum(r.wall for r in runs), max(r.peak for r in runs), runs[-1].output)
@@ -164,13 +173,39 @@ def read_harmony(output):
     return Answer("violated" if violated else "holds", states, int(output.split()[-1]) if violated else 0)
 
 
-def checkers(peers):
+def tlc(peers, jar):
+    def run(variant, processes, pages):
+        constants = f"CONSTANTS P = {processes} N = {pages} FIXED = {str(variant == 'fixed').upper()} defaultInitValue = 0"
+        with tempfile.TemporaryDirectory() as folder:
+            shutil.copy(peers / "tla" / "Swap.tla", folder)
+            Path(folder, "Swap.cfg").write_text(f"SPECIFICATION Spec\n{constants}\nINVARIANT NoUseAfterFree\n")
+            java = ["java", "-Xmx6g", "-XX:+UseParallelGC", "-cp", jar]
+            check = ["sh", "-c", f"{' '.join(map(str, java))} tlc2.TLC -workers 2 Swap.tla || true"]
+            return timed([[*java, "pcal.trans", "-nocfg", "Swap.tla"], check], folder)
+
+    return run
+
+
+def read_tlc(output):
+    states = int(re.findall(r"(\d+) distinct states found", output)[-1].replace(",", ""))
+    violated = "is violated" in output
+    return Answer(
+        "violated" if violated else "holds", states, len(re.findall(r"^State \d+:", output, re.M)) - 1 if violated else 0
+    )
+
+
+def checkers(peers, jar=None):
     """The rows of the table, and what is missing for the others."""
     rows = [
         Row("swapmodel, cold", ours_cold(), read_ours),
+        Row("swapmodel persistent, cold", ours_cold("persistent"), read_ours),
         Row("swapmodel unreduced, cold", ours_cold("plain"), read_ours),
     ]
     missing = []
+    if jar is None or not (peers / "tla" / "Swap.tla").exists() or not shutil.which("java"):
+        missing.append("TLC is left out: give its tla2tools.jar with --jar, install java, and --peers with tla/Swap.tla")
+    else:
+        rows.append(Row("TLC, cold", tlc(peers, jar.resolve()), read_tlc))
     for name, row, model, programs in (
         ("plain Python", Row("plain Python, cold", naive(peers), read_naive), "python/peer_naive.py", ()),
         ("SPIN", Row("SPIN and gcc, cold", spin(peers), read_spin), "promela/swap.pml", ("spin", "gcc")),
@@ -296,11 +331,20 @@ def main():
     parser.add_argument("--grid", nargs="*", default=["2,2", "3,4"], metavar="P,N", help="processes and pages (2,2 3,4)")
     parser.add_argument("--runs", type=int, default=5, help="measured runs of each command, after one warm-up (5)")
     parser.add_argument("--peers", type=Path, default=PEERS, metavar="DIR", help="the other checkers' models")
+    parser.add_argument("--jar", type=Path, help="tla2tools.jar, for TLC")
+    parser.add_argument("--growth", action="store_true", help=f"how cost grows, until {SECONDS} CPU s or {MIB} MiB")
+    parser.add_argument("--save", type=Path, metavar="DIR", help="write the growth table and its picture there")
     given = parser.parse_args()
-    rows, missing = checkers(given.peers.resolve())
+    rows, missing = checkers(given.peers.resolve(), given.jar)
     with tempfile.TemporaryDirectory() as folder:
         keep_bytecode(folder)
-        table(rows, given.grid, given.runs)
+        if given.growth or given.save:
+            from tests.growth import growth
+
+            limits[:] = SECONDS, MIB
+            growth(rows, given.save)
+        else:
+            table(rows, given.grid, given.runs)
     print(*["", *missing], sep="\n")
 
 

@@ -1,8 +1,9 @@
 """A long search on disk: what is needed to go on after it was killed.
 
 The file is plain: one line of JSON, then for each state that was found the number of the state it was found from (4 bytes, in
-the order of this machine), and then for each which thread moved (1 byte). States themselves are not stored: every one is made again by one
-move from the one before, which is what a search spends least on. A file is replaced in one piece, so a kill leaves the last.
+the order of this machine), and then for each which thread moved (1 byte). States themselves are not stored: every one is made
+again by one move from the one before, which is what a search spends least on. A file is replaced in one piece, so a kill
+leaves the last.
 """
 
 from __future__ import annotations
