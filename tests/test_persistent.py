@@ -172,6 +172,18 @@ def test_fewer_states_on_the_scenario_of_the_peers(variant, verdict):
     assert fewer.states < moves.states
 
 
+@pytest.mark.parametrize("look", [1, 50, 1_000_000])
+def test_looking_early_whether_decisions_hold_changes_nothing(monkeypatch, look):
+    """A decision that does not hold makes the search anew; it must never end it."""
+    monkeypatch.setattr("swapmodel.explore.settled.FIRST_LOOK", look)
+    monkeypatch.setattr(Alone, "walks", 0 if look == 1 else 3)
+    outcome, _ = explore(peer_system("fixed", 2, 2), persistent=True)
+    assert outcome.verdict == "holds"
+    assert outcome.states >= settled_ends(peer_system("fixed", 2, 2), True)[2] * 0.9
+    outcome, _ = explore(peer_system("unfixed", 2, 2), persistent=True)
+    assert (outcome.verdict, len(outcome.schedule)) == ("violated", 42)
+
+
 def test_a_budget_ends_it_and_is_told():
     outcome, _ = explore(peer_system("fixed", 2, 2), Budget(max_states=500), persistent=True)
     assert (outcome.verdict, outcome.violation) == ("unfinished", None)

@@ -243,6 +243,7 @@ class Alone(Space):
         self._alone: list[dict[int, Move | None]] = []  # memory -> {step, in its place: its move, if it may be alone}
         self._digested, self._by_then = self._digest(), self.seen
         self._visible = sum(1 << word for word in self._looked)
+        self._fell = False
 
     def _digest(self) -> dict[int, list[Seen]]:
         locks = {word: kind for word, kind in self._locks.items() if kind}
@@ -257,11 +258,16 @@ class Alone(Space):
         return digested
 
     def stands(self) -> bool:
-        """Does every decision that was made hold with all that was seen since?"""
-        if self._by_then == self.seen and self._visible == sum(1 << word for word in self._looked):
-            return True
+        """Does every decision that was made hold with all that was seen since? Once one does not, none stands before forget()."""
+        if self._fell or (self._by_then == self.seen and self._visible == sum(1 << word for word in self._looked)):
+            return not self._fell
         made = self._moves
         self.forget()
+        self._fell = not self._hold(made)
+        return not self._fell
+
+    def _hold(self, made: dict[tuple[int, int, int, int], Move]) -> bool:
+        """Takes over the decisions that were made; False at the first one that does not hold any longer."""
         for (t, held, reads, writes), move in made.items():
             again = Move(t, held, reads, writes)
             if writes & self._visible:

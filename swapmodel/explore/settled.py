@@ -25,8 +25,10 @@ class Settled(Search):
     def _breadth_first(self) -> str:
         while True:
             reason = self._once()
-            if reason or self.outcome.violation is not None or self.space.stands():
+            if reason or self.outcome.violation is not None:
                 return reason
+            if self.space.stands():
+                return ""
             self.space.forget()  # what was decided does not hold with all that is known now
 
     def _once(self) -> str:
