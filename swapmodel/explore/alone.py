@@ -258,7 +258,7 @@ class Alone(Space):
         return digested
 
     def stands(self) -> bool:
-        """Does every decision that was made hold with all that was seen since? Once one does not, none stands before forget()."""
+        """Does every decision that was made hold with all that was seen since? Once one does not, none does before forget()."""
         if self._fell or (self._by_then == self.seen and self._visible == sum(1 << word for word in self._looked)):
             return not self._fell
         made = self._moves
