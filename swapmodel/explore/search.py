@@ -258,7 +258,13 @@ class Search:
 
     def _first(self, state: int) -> int:
         """Where the first thread that can move leads."""
-        return state + next(change for t in self.space.threads if (change := self.space.difference(state, t)))
+        space = self.space
+        row = space.rows[state >> space.shift]
+        for mask in space.masks:
+            change = row.get(state & mask)
+            if change:
+                return state + change
+        return self._after(state)[0]  # of a state that was looked at before a checkpoint, nothing is known yet
 
     def _after(self, state: int) -> list[int]:
         """The states that are explored from this one."""

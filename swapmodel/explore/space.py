@@ -152,8 +152,10 @@ class Space:
             self.longs[number][place] = taken
         if not writes:
             return moved
+        changed = list(words)
         for word, value in writes:
-            words = (*words[:word], value, *words[word + 1 :])
+            changed[word] = value
+        words = tuple(changed)
         after = self._numbers.get(words)
         if after is None:
             after = self._number(words, t, taken)
