@@ -297,31 +297,28 @@ class Alone(Space):
 
     def alone(self, state: int) -> int:
         """A thread whose next move from this state can be explored in place of all others, or -1."""
-        number, able = state >> self.shift, []
-        row = self.rows[number]
-        for t, mask in enumerate(self.masks):
-            place = state & mask
-            if row[place] if place in row else self.difference(state, t):
-                able.append((t, place))
+        number = state >> self.shift
+        row, places = self.rows[number], [state & mask for mask in self.masks]
+        able = [t for t, place in enumerate(places) if (row[place] if place in row else self.difference(state, t))]
         if len(able) < 2:
-            return able[0][0] if able else -1
+            return able[0] if able else -1
         while number >= len(self._alone):
             self._alone.append({})
         decided = self._alone[number]
-        for t, place in able:
+        for t in able:
+            place = places[t]
             move = decided[place] if place in decided else decided.setdefault(place, self._decide(number, place, t))
-            if move is not None and self._undisturbed(move, state, t):
+            if move is not None and self._undisturbed(move, places):
                 return t
         return -1
 
-    def _undisturbed(self, move: Move, state: int, t: int) -> bool:
-        disturbed, finished = move.disturbed, self.finished
-        for u, mask in enumerate(self.masks):
-            if u != t:
-                place = state & mask
+    def _undisturbed(self, move: Move, places: list[int]) -> bool:
+        disturbed, me = move.disturbed, move.thread
+        for u, place in enumerate(places):
+            if u != me:
                 known = disturbed.get(place)
                 if known is None:
-                    known = disturbed[place] = place not in finished and self._disturbs(move, place)
+                    known = disturbed[place] = place not in self.finished and self._disturbs(move, place)
                 if known:
                     return False
         return True

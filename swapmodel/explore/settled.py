@@ -15,6 +15,7 @@ from .shortest import ending
 from .space import Found
 
 FIRST_LOOK = 20_000  # states after which it is first asked whether every decision still holds; then after twice as many
+RECENT = 200_000  # states that are remembered although they are not stored
 
 
 class Settled(Search):
@@ -37,6 +38,7 @@ class Settled(Search):
         self.order, self.parent = [], array("L")
         outcome.depth = outcome.transitions = 0
         seen = set[int]()
+        self.recent = set[int]()  # states of which it is known that they settle in one that was seen
         self._reached(space.initial, 0, seen, [])
         i = layer_end = 0
         while i < len(self.order) and outcome.violation is None:
@@ -72,6 +74,8 @@ class Settled(Search):
 
     def _reached(self, state: int, i: int, seen: set[int], steps: list[int]) -> None:
         """Stores where `state` settles, which `steps` lead to from state number i."""
+        if state in seen or state in self.recent:
+            return
         try:
             new = self.space.settle(state)
         except Found as found:
@@ -79,6 +83,9 @@ class Settled(Search):
             self.outcome.verdict, self.outcome.violation = "violated", found.violation
             self.outcome.schedule = path + found.steps
             return
+        if len(self.recent) >= RECENT:
+            self.recent.clear()
+        self.recent.add(state)
         if new not in seen:
             seen.add(new)
             self.order.append(new)
