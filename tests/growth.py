@@ -20,7 +20,7 @@ DASHES = ("", "6 3", "2 2", "8 3 2 3", "1 3", "10 4", "4 1")
 
 def growth(rows, save=None):
     """Measures, prints, and writes what it printed and a picture to the directory `save`."""
-    from tests.bench import HERE
+    from tests.checkers import HERE
 
     lines = [LINE.format("P,N", "checker, with the fix", "CPU s", "MiB", "states", "").rstrip()]
     print(lines[0])
