@@ -20,8 +20,6 @@ DASHES = ("", "6 3", "2 2", "8 3 2 3", "1 3", "10 4", "4 1")
 
 def growth(rows, save=None):
     """Measures, prints, and writes what it printed and a picture to the directory `save`."""
-    from tests.checkers import HERE
-
     lines = [LINE.format("P,N", "checker, with the fix", "CPU s", "MiB", "states", "").rstrip()]
     print(lines[0])
     points = {}  # (series, checker) -> [(x, CPU seconds)]
@@ -39,11 +37,15 @@ def growth(rows, save=None):
                     points.setdefault((name, row.checker), []).append((x, cpu))
                 lines.append(line)
                 print(line, flush=True)
+                write(save, lines, points)
+
+
+def write(save, lines, points):
+    """What is known so far, after each line: a run of an hour may be interrupted."""
     if save is not None:
         save.mkdir(parents=True, exist_ok=True)
         (save / "growth.txt").write_text("\n".join(lines) + "\n")
         (save / "growth.svg").write_text(picture(points))
-        print(f"written to {save.resolve().relative_to(HERE) if save.resolve().is_relative_to(HERE) else save}")
 
 
 def measured(row, processes, pages):
