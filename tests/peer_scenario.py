@@ -13,6 +13,7 @@ from __future__ import annotations
 import resource
 import sys
 
+from swapmodel import program
 from swapmodel.explore import explore
 from swapmodel.explore.budget import resident_bytes
 from swapmodel.machine import (
@@ -262,6 +263,7 @@ def peer_system(variant, processes, pages):
 
 def main(variant, processes, pages, how=""):
     """One search: `verdict states transitions length`, and the bytes that the process grew by for each state."""
+    program.STATES_OF_A_PLACE = program.STEPS_OF_A_THREAD  # these loops over the pages have an end
     before, system = resident_bytes(), peer_system(variant, int(processes), int(pages))
     outcome, _ = explore(
         system, finish=False, reduce="plain" not in how, persistent=how == "persistent", compact="compact" in how
