@@ -84,7 +84,7 @@ class Verdict:
             "depth": outcome.depth,
             "seconds": round(outcome.seconds, 3),
             "shortest": self.shortest,
-            "reductions": ["moves", "releases"] if outcome.reduced else [],
+            "reductions": list(outcome.reductions),
             "trace": [s.document(names) for s in self.recorder.steps] if self.recorder else [],
             "coverage": self.reached,
             "source": self.source,

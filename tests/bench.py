@@ -1,6 +1,7 @@
 """One command, one table: our search beside other checkers on the same scenario, and our own scenarios below.
 
-    python -m tests.bench [--grid 2,2 3,4] [--runs 5] [--peers DIR]
+    python -m tests.bench [--grid 2,2 3,4] [--runs 5] [--peers DIR] [--jar tla2tools.jar]
+    python -m tests.bench --growth [--save DIR]    one run each of larger and larger cells, see tests/growth.py
 
 Every command runs once to warm up, then --runs times, in turns so that a busy moment of the machine meets all of them. CPU is
 user and system time of the command and all that it started, "/py" its ratio to plain Python's; figures are medians. "cold" is
@@ -17,173 +18,17 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import os
 import re
 import resource
-import shutil
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
-HERE = Path(__file__).resolve().parents[1]
-PEERS = HERE.parent / "shared" / "peers"
+from tests.checkers import PEERS, Answer, Run, checkers, keep_bytecode, limits, median, medians, timed
+
 VARIANTS = ("unfixed", "fixed")
-INSTALL = {"SPIN": "apt install spin gcc", "Harmony": "pip install harmony"}
-
-
-class Run(NamedTuple):
-    """One command: CPU and wall seconds, peak MiB, what it printed."""
-
-    cpu: float
-    wall: float
-    peak: float
-    output: str
-
-
-class Answer(NamedTuple):
-    """What a checker says. `bytes` is None where it can't tell."""
-
-    verdict: str
-    states: int | None
-    length: int
-    bytes: int | None = None
-
-
-class Row(NamedTuple):
-    """One line of the table. `run(variant, processes, pages)` is one run, `read(output)` the answer in it."""
-
-    checker: str
-    run: Callable
-    read: Callable
-
-
-# ---- running commands ----------------------------------------------------------------------------------------------
-
-# A child's peak begins at the memory of the process that starts it, so a process with next to nothing in it does.
-LAUNCH = """import os, sys, time
-began = time.perf_counter()
-child = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, 1, 2)])
-used = os.wait4(child, 0)[2]
-print(used.ru_utime + used.ru_stime, time.perf_counter() - began, used.ru_maxrss / 1024, file=sys.stderr)
-"""
-
-
-def timed(commands, folder=HERE):
-    """Runs commands one after the other in `folder`: their times add up, the highest peak counts, the last output is kept."""
-    runs = []
-    for command in commands:
-        launch = [sys.executable, "-I", "-S", "-c", LAUNCH, *map(str, command)]
-        done = subprocess.run(launch, cwd=folder, capture_output=True, text=True, check=True)
-        runs.append(Run(*map(float, done.stderr.split()), done.stdout))
-    return Run(sum(r.cpu for r in runs), sum(r.wall for r in runs), max(r.peak for r in runs), runs[-1].output)
-
-
-def keep_bytecode(folder):
-    """Python commands find the checkout, and compiled modules where a user would have them: in a cache."""
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    os.environ.update(PYTHONPATH=str(HERE), PYTHONPYCACHEPREFIX=folder)
-
-
-def median(values):
-    ordered = sorted(values)
-    return ordered[len(ordered) // 2]
-
-
-def medians(runs):
-    return Run(*(median(column) for column in zip(*(r[:3] for r in runs), strict=True)), runs[-1].output)
-
-
-# ---- checkers ------------------------------------------------------------------------------------------------------
-
-
-def ours_cold(*mode):
-    def run(variant, processes, pages):
-        return timed([[sys.executable, "-m", "tests.peer_scenario", variant, processes, pages, *mode]])
-
-    return run
-
-
-def read_ours(output):
-    _, verdict, states, _, length, bytes_ = re.search("VERDICT.*", output).group().split()
-    return Answer(verdict, int(states), int(length), int(bytes_))
-
-
-def naive(peers):
-    def run(variant, processes, pages):
-        return timed([[sys.executable, "peer_naive.py", variant, processes, pages]], peers / "python")
-
-    return run
-
-
-def read_naive(output):
-    _, verdict, states, _, length, *_ = re.search("VERDICT.*", output).group().split()
-    return Answer({"ok": "holds", "violation": "violated"}[verdict], int(states), int(length))
-
-
-def spin(peers):
-    def run(variant, processes, pages):
-        bytes_ = ",".join("65" if j < processes else "64" for j in range(pages))
-        defines = [f"-DP={processes}", f"-DN={pages}", f"-DMAPINIT={bytes_}", *(["-DFIXED"] if variant == "fixed" else [])]
-        options = ["-w", "-O2", "-DSAFETY", "-DMEMLIM=8192", "-DBFS", "-DNOREDUCE"]
-        with tempfile.TemporaryDirectory() as folder:
-            model = shutil.copy(peers / "promela" / "swap.pml", folder)
-            translate = ["spin", "-a", "-o3", *defines, Path(model).name]
-            run = timed([translate, ["gcc", *options, "-o", "pan", "pan.c"], ["./pan", "-m2000000"]], folder)
-            trail = Path(folder, "swap.pml.trail")
-            steps = sum(not line.startswith("-") for line in trail.read_text().splitlines()) if trail.exists() else 0
-        return run._replace(output=f"{run.output}\nSTEPS {steps}")
-
-    return run
-
-
-def read_spin(output):
-    states = int(re.search(r"(\d+) states, stored", output).group(1))
-    return Answer("violated" if "assertion violated" in output else "holds", states, int(output.split()[-1]))
-
-
-def harmony(peers):
-    def run(variant, processes, pages):
-        constants = [f"P={processes}", f"N={pages}", f"FIXED={variant == 'fixed'}"]
-        options = [word for constant in constants for word in ("-c", constant)]
-        with tempfile.TemporaryDirectory() as folder:
-            shutil.copy(peers / "harmony" / "swap.hny", folder)
-            run = timed([["harmony", "--noweb", "-s", "-W", *options, "swap.hny"]], folder)
-            found = Path(folder, "swap.hco").read_text().count('"microsteps"')  # once in each atomic step
-        return run._replace(output=f"{run.output}\nSTEPS {found}")
-
-    return run
-
-
-def read_harmony(output):
-    states = [int(n) for n in re.findall(r"(\d+) states", output)][-1]
-    violated = "Safety Violation" in output
-    return Answer("violated" if violated else "holds", states, int(output.split()[-1]) if violated else 0)
-
-
-def checkers(peers):
-    """The rows of the table, and what is missing for the others."""
-    rows = [
-        Row("swapmodel, cold", ours_cold(), read_ours),
-        Row("swapmodel unreduced, cold", ours_cold("plain"), read_ours),
-    ]
-    missing = []
-    for name, row, model, programs in (
-        ("plain Python", Row("plain Python, cold", naive(peers), read_naive), "python/peer_naive.py", ()),
-        ("SPIN", Row("SPIN and gcc, cold", spin(peers), read_spin), "promela/swap.pml", ("spin", "gcc")),
-        ("Harmony", Row("Harmony, cold", harmony(peers), read_harmony), "harmony/swap.hny", ("harmony",)),
-    ):
-        if not (peers / model).exists():
-            missing.append(f"{name} is left out: --peers names no directory with {model}")
-        elif not all(map(shutil.which, programs)):
-            missing.append(f"{name} is left out: {INSTALL[name]}")
-        else:
-            rows.append(row)
-    return rows, missing
-
+SECONDS, MIB = 60, 8192  # of CPU and of memory that a command of the growth table may take
 
 # ---- in process ------------------------------------------------------------------------------------------------------
 
@@ -296,11 +141,20 @@ def main():
     parser.add_argument("--grid", nargs="*", default=["2,2", "3,4"], metavar="P,N", help="processes and pages (2,2 3,4)")
     parser.add_argument("--runs", type=int, default=5, help="measured runs of each command, after one warm-up (5)")
     parser.add_argument("--peers", type=Path, default=PEERS, metavar="DIR", help="the other checkers' models")
+    parser.add_argument("--jar", type=Path, help="tla2tools.jar, for TLC")
+    parser.add_argument("--growth", action="store_true", help=f"how cost grows, until {SECONDS} CPU s or {MIB} MiB")
+    parser.add_argument("--save", type=Path, metavar="DIR", help="write the growth table and its picture there")
     given = parser.parse_args()
-    rows, missing = checkers(given.peers.resolve())
+    rows, missing = checkers(given.peers.resolve(), given.jar)
     with tempfile.TemporaryDirectory() as folder:
         keep_bytecode(folder)
-        table(rows, given.grid, given.runs)
+        if given.growth or given.save:
+            from tests.growth import growth
+
+            limits[:] = SECONDS, MIB
+            growth(rows, given.save)
+        else:
+            table(rows, given.grid, given.runs)
     print(*["", *missing], sep="\n")
 
 

@@ -4,7 +4,8 @@
 It is not the kernel model of swapmodel/mm: one step here is one step there, which is coarser. Its locks exclude and do
 nothing else, so all of them are mutexes here: no atomic section, no RCU. Each step's name of theirs stands at its line.
 
-`python -m tests.peer_scenario unfixed|fixed P N [plain]` prints what one search needs; `plain` is without reductions.
+`python -m tests.peer_scenario unfixed|fixed P N [plain|persistent|compact|plain-compact]` prints what one search needs;
+`plain` is without reductions, `persistent` with persistent sets too, `compact` in little memory.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import resource
 import sys
 
+from swapmodel import program
 from swapmodel.explore import explore
 from swapmodel.explore.budget import resident_bytes
 from swapmodel.machine import (
@@ -259,10 +261,13 @@ def peer_system(variant, processes, pages):
     return System(memory, [*programs, Program("swapoff", lambda: swapoff(w))])
 
 
-def main(variant, processes, pages, plain=""):
+def main(variant, processes, pages, how=""):
     """One search: `verdict states transitions length`, and the bytes that the process grew by for each state."""
-    before = resident_bytes()
-    outcome, _ = explore(peer_system(variant, int(processes), int(pages)), finish=False, reduce=plain != "plain")
+    program.STATES_OF_A_PLACE = program.STEPS_OF_A_THREAD  # these loops over the pages have an end
+    before, system = resident_bytes(), peer_system(variant, int(processes), int(pages))
+    outcome, _ = explore(
+        system, finish=False, reduce="plain" not in how, persistent=how == "persistent", compact="compact" in how
+    )
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before
     print("VERDICT", outcome.verdict, outcome.states, outcome.transitions, len(outcome.schedule), grown // outcome.states)
 

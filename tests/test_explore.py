@@ -4,7 +4,7 @@ import pytest
 
 from swapmodel import KERNELS, SCENARIOS, Budget, Parameters, check
 from swapmodel.explore import Space, explore, fewest_steps, fewest_switches
-from swapmodel.explore.search import _Search
+from swapmodel.explore.search import Search
 
 
 def system(scenario="shmem-truncate", kernel="v6.8", **parameters):
@@ -36,7 +36,7 @@ def test_an_interrupt_while_proving_that_all_can_finish_is_not_holds(monkeypatch
     def interrupted(self):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(_Search, "demand_finish", interrupted)
+    monkeypatch.setattr(Search, "demand_finish", interrupted)
     outcome, _ = explore(system(kernel="v6.9"))
     assert (outcome.verdict, outcome.reason) == ("unfinished", "interrupted")
 

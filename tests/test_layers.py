@@ -89,6 +89,7 @@ MAY_IMPORT = {
     "site": {
         *("fixes", "kernel", "names", "questions", "review", "scenarios", "verdict", "versions", "views"),
     },
+    "swarm": {"explore", "fixes", "kernel", "names", "program", "review", "scenarios", "versions"},
     "views": {"fixes", "lockorder", "machine", "program", "trace", "verdict", "versions"},
 }
 MAY_IMPORT["commands"] = set(MAY_IMPORT)

@@ -21,8 +21,13 @@ class Outcome:
         self.violation: Violation | None = None
         self.schedule: list[int] = []
         self.states = self.transitions = self.depth = 0
-        self.seconds = 0.0
-        self.reduced = False
+        self.seconds = 0.0  # of CPU; `earlier` of them before this search went on from a checkpoint
+        self.earlier = 0.0
+        self.reductions: tuple[str, ...] = ()  # of moves, releases and persistent
+
+    @property
+    def reduced(self) -> bool:
+        return "moves" in self.reductions
 
 
 class Budget:

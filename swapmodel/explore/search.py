@@ -5,14 +5,32 @@ from __future__ import annotations
 import itertools
 import time
 from array import array
+from typing import Any, NamedTuple
 
 from ..machine import Violation
 from ..program import System
 from .budget import CHUNK, Budget, Outcome, no_collection
+from .checkpoint import Checkpoint
 from .shortest import ending, fewest_steps, fewest_switches
 from .space import Found, NotReducible, Space
 
 PROBE = 100_000  # pairs of (state, last thread) looked at to make a shortest schedule easier to read
+
+
+class Question(NamedTuple):
+    """How to search: the arguments of explore()."""
+
+    finish: bool
+    reduce: bool
+    persistent: bool
+    shortest: str
+    hunt: bool
+    checkpoint: Checkpoint | None
+    compact: bool
+
+    @property
+    def reductions(self) -> tuple[str, ...]:
+        return ("moves", "releases") * self.reduce + ("persistent",) * self.persistent
 
 
 def explore(
@@ -21,47 +39,77 @@ def explore(
     *,
     finish: bool = True,
     reduce: bool = True,
+    persistent: bool = False,
     shortest: str = "steps",
     hunt: bool = False,
+    checkpoint: Checkpoint | None = None,
+    compact: bool = False,
 ) -> tuple[Outcome, Space]:
     """Breadth-first search through all interleavings until a violation, of the oracles that are asked at the end included.
 
     The schedule found has the fewest "steps", or the fewest context "switches" and then steps, as `shortest` says; "any" has
     few steps, but is not proven to have the fewest. `hunt` looks for it at once, which is faster where there is one. `finish`
     also demands that from every state every thread can still return (else: deadlock or livelock). `reduce` explores moves
-    in place of single steps (see Space)."""
+    in place of single steps (see Space); `persistent` follows a thread alone where its move is nobody else's affair (see
+    alone.py): fewer states are stored, and a livelock is not told in the fewest steps. With a `checkpoint`, the search is
+    written there now and then and when a budget ends it, and begins where the one ended that is there. `compact` comes to the
+    same figures in a third of the memory, and takes longer."""
+    if (checkpoint is not None) + persistent + compact > 1:
+        raise ValueError("of checkpoint, persistent and compact, a search can have one")
     budget, outcome = budget or Budget(), Outcome()
-    began = time.process_time()
+    if checkpoint is not None and checkpoint.reductions() == ():
+        reduce = False
+    question, began = Question(finish, reduce, persistent, shortest, hunt, checkpoint, compact), time.process_time()
     with no_collection():
         try:
-            space = _explore(outcome, system, budget, finish, reduce, shortest, hunt)
+            space = _explore(outcome, system, budget, question)
         except NotReducible:
             outcome = Outcome()
-            space = _explore(outcome, system, budget, finish, False, shortest, hunt)
-    outcome.seconds = time.process_time() - began
+            if checkpoint is not None:
+                checkpoint.forget()
+            space = _explore(outcome, system, budget, question._replace(reduce=False))
+    outcome.seconds = outcome.earlier + time.process_time() - began
     return outcome, space
 
 
-def _explore(outcome: Outcome, system: System, budget: Budget, finish: bool, reduce: bool, shortest: str, hunt: bool) -> Space:
+def _explore(outcome: Outcome, system: System, budget: Budget, question: Question) -> Space:
     """Fills in `outcome`. An interrupt ends the search with what was found so far, and never with `holds`."""
-    outcome.reduced, exact = reduce, shortest != "any"
+    reduce, exact = question.reduce, question.shortest != "any"
+    outcome.reductions = question.reductions
     space = Space(system, reduce)
     try:
-        if hunt and _hunt(Space(system, reduce, early=not exact), outcome, shortest, budget):
+        if question.hunt and _hunt(Space(system, reduce, early=not exact), outcome, question.shortest, budget):
             return space
-        search = _Search(space, budget, outcome)
+        search = _search(space, budget, outcome, question.compact)
+        space = search.space
+        if question.checkpoint is not None:
+            search.go_on(question.checkpoint)
         search.run()
         if outcome.violation is not None:
             outcome.reason = "interrupted or out of budget before the shortest counterexample was found"
             del search  # the next search needs its memory
             space = Space(system, reduce, early=not exact)
-            _hunt(space, outcome, shortest, budget)
-        elif finish and outcome.verdict == "holds":
+            _hunt(space, outcome, question.shortest, budget)
+        elif question.finish and outcome.verdict == "holds":
             outcome.verdict, outcome.reason = "unfinished", "interrupted"
             search.demand_finish()
     except KeyboardInterrupt:
         outcome.reason = outcome.reason or "interrupted"
     return space
+
+
+def _search(space: Space, budget: Budget, outcome: Outcome, compact: bool) -> Search:
+    """The search that is asked for."""
+    if compact:
+        from .compact import Compact
+
+        return Compact(space, budget, outcome)
+    if "persistent" not in outcome.reductions:
+        return Search(space, budget, outcome)
+    from .alone import Alone
+    from .settled import Settled
+
+    return Settled(Alone(space.system, space.reduce), budget, outcome)
 
 
 def _hunt(space: Space, outcome: Outcome, shortest: str, budget: Budget) -> bool:
@@ -74,7 +122,7 @@ def _hunt(space: Space, outcome: Outcome, shortest: str, budget: Budget) -> bool
             found = fewest_switches(Space(space.system, False), budget) or found
     else:
         known = outcome.violation  # breadth first in single steps: nothing is shorter, but for an end in the same layer
-        sure = known is not None and not space.reduce and len(outcome.schedule) == outcome.depth
+        sure = known is not None and not outcome.reductions and len(outcome.schedule) == outcome.depth
         found = (outcome.schedule, known, outcome.states) if known and sure else fewest_steps(space, budget)
         again = found and fewest_switches(space, Budget(max_states=PROBE), [found[0].count(t) for t in space.threads])
         if found and again and len(again[0]) == len(found[0]):
@@ -87,11 +135,14 @@ def _hunt(space: Space, outcome: Outcome, shortest: str, budget: Budget) -> bool
     return True
 
 
-class _Search:
+class Search:
     def __init__(self, space: Space, budget: Budget, outcome: Outcome):
         self.space, self.budget, self.outcome = space, budget, outcome
-        self.order: list[int] = [space.initial]  # states as they were found
+        self.order: Any = [space.initial]  # states as they were found
         self.parent = array("L", [0])  # index in `order` of the state each was found from
+        self.begun = 0, 1, 0  # index of the next state to look at, where its layer ends, transitions so far
+        self.checkpoint: Checkpoint | None = None
+        self.started = time.process_time()
 
     def run(self) -> None:
         outcome = self.outcome
@@ -108,13 +159,16 @@ class _Search:
         space, outcome, order, parent = self.space, self.outcome, self.order, self.parent
         rows, masks, shift, difference = space.rows, space.masks, space.shift, space.difference
         seen, append, add_parent = {space.initial}, order.append, parent.append
-        add, edges, i, layer_end = seen.add, 0, 0, 1
+        add, (i, layer_end, edges) = seen.add, self.begun
+        seen.update(order)
         while i < len(order):
             if i >= layer_end:
                 outcome.depth, layer_end = outcome.depth + 1, len(order)
             stop = self.budget.spent(len(order), outcome.depth)
-            if stop:
+            if stop or (self.checkpoint and self.checkpoint.due()):
                 outcome.transitions = edges
+                self._save(i, layer_end)
+            if stop:
                 return stop
             for state in order[i : min(i + CHUNK, layer_end)]:
                 row, before = rows[state >> shift], edges
@@ -142,7 +196,25 @@ class _Search:
                         return ""
                 i += 1
         outcome.transitions = edges
+        self._save(i, layer_end)
         return ""
+
+    def go_on(self, checkpoint: Checkpoint) -> None:
+        """Begins where a search ended that was written, if there is one; writes this one."""
+        self.checkpoint = checkpoint
+        found = checkpoint.load(self.space, self.outcome.reductions)
+        if found is not None:
+            head, self.order, self.parent = found
+            self.begun = head["next"], head["layer_end"], head["transitions"]
+            self.outcome.depth, self.outcome.earlier = head["depth"], head["seconds"]
+
+    def _save(self, i: int, layer_end: int) -> None:
+        if self.checkpoint is not None:
+            outcome = self.outcome
+            head = {"reductions": outcome.reductions, "next": i, "layer_end": layer_end, "depth": outcome.depth}
+            spent = outcome.earlier + time.process_time() - self.started
+            head |= {"transitions": outcome.transitions, "seconds": round(spent, 3)}
+            self.checkpoint.save(self.space, self.order, self.parent, head)
 
     def _violated(self, index: int, found: Found) -> None:
         outcome = self.outcome
@@ -166,38 +238,44 @@ class _Search:
     def demand_finish(self) -> None:
         """From every state every thread can still return. First each state is followed along one schedule, the first thread
         that can move; what that does not answer is searched backwards."""
-        space = self.space
-        rows, masks, shift = space.rows, space.masks, space.shift
-        finals, steps_only = space.final_places(), (1 << shift) - 1
+        finals, steps_only = self.space.final_places(), (1 << self.space.shift) - 1
         good = {state for state in self.order if state & steps_only in finals}
         unclear: set[int] = set()
         for state in reversed(self.order):
             path = []
             while state not in good and state not in unclear:
-                row = rows[state >> shift]
-                for mask in masks:
-                    change = row[state & mask]
-                    if change:
-                        break
-                if state + change in good:
+                after = self._first(state)
+                if after in good:
                     good.add(state)
                     break
                 path.append(state)
                 unclear.add(state)
-                state += change
+                state = after
             if path and state in good:
                 good.update(path)
                 unclear.difference_update(path)
         self._search_backwards(good, unclear)
+
+    def _first(self, state: int) -> int:
+        """Where the first thread that can move leads."""
+        space = self.space
+        row = space.rows[state >> space.shift]
+        for mask in space.masks:
+            change = row.get(state & mask)
+            if change:
+                return state + change
+        return self._after(state)[0]  # of a state that was looked at before a checkpoint, nothing is known yet
+
+    def _after(self, state: int) -> list[int]:
+        """The states that are explored from this one."""
+        return [state + change for t in self.space.threads if (change := self.space.difference(state, t))]
 
     def _search_backwards(self, good: set[int], unclear: set[int]) -> None:
         """Adds to `good` the unclear states from which a good one can be reached; the others are doomed."""
         before: dict[int, list[int]] = {}
         pending: list[int] = []
         for state in unclear:
-            row = self.space.rows[state >> self.space.shift]
-            for mask in self.space.masks:
-                after = state + row[state & mask]
+            for after in self._after(state):
                 if after in good:
                     pending.append(state)
                 before.setdefault(after, []).append(state)

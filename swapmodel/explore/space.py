@@ -116,15 +116,18 @@ class Space:
     def _number(self, words: tuple[Any, ...], thread: int, taken: int) -> int:
         number = self._numbers.get(words)
         if number is None:
-            for oracle in self.system.oracles:
-                violation = oracle(words)
-                if violation is not None:
-                    raise Found(thread, violation, taken)
+            violation = self._asked(words)
+            if violation is not None:
+                raise Found(thread, violation, taken)
             number = self._numbers[words] = len(self.memories)
             self.memories.append(words)
             self.rows.append({})
             self.longs.append({})
         return number
+
+    def _asked(self, words: tuple[Any, ...]) -> Violation | None:
+        """What the oracles say of a memory that is new."""
+        return next((v for oracle in self.system.oracles if (v := oracle(words)) is not None), None)
 
     def difference(self, state: int, t: int) -> int:
         """What to add to `state` for thread t's next move; 0 when it can't make one. May raise Found."""
@@ -149,8 +152,10 @@ class Space:
             self.longs[number][place] = taken
         if not writes:
             return moved
+        changed = list(words)
         for word, value in writes:
-            words = (*words[:word], value, *words[word + 1 :])
+            changed[word] = value
+        words = tuple(changed)
         after = self._numbers.get(words)
         if after is None:
             after = self._number(words, t, taken)
@@ -158,7 +163,7 @@ class Space:
 
     def _learn(self, words: tuple[Any, ...], place: int, t: int) -> Case:
         """What the move does in every memory that agrees with `words` on the words it reads."""
-        watched = Watched(words)
+        watched = self._watch(words)
         cpu = Cpu(self.system.memory, watched, t)
         first: Any = self.system.programs[t].steps[place >> BITS * t]
         try:
@@ -173,6 +178,12 @@ class Space:
             table = self._tables[place] = Table(watched.reads | (table.reads if table else set()))
         table.cases[table.key(words)] = case
         return case
+
+    def _watch(self, words: tuple[Any, ...]) -> Watched:
+        return Watched(words)
+
+    def _apply(self, cpu: Cpu, operation: Any) -> Any:
+        return operation.apply(cpu)
 
     def _move(self, cpu: Cpu, step: Any) -> tuple[Any, int]:
         """The thread's next move: (step after, steps taken). 0 steps when it has returned or is blocked."""
@@ -189,7 +200,7 @@ class Space:
                 raise NotReducible
             kind = operation.moves(cpu) if self.reduce else VISIBLE
             try:
-                value = operation.apply(cpu)
+                value = self._apply(cpu, operation)
             except Violation as violation:
                 raise Found(cpu.me, violation, taken + 1) from None
             if value is BLOCKED and operation.name in self.skip:
@@ -210,7 +221,7 @@ class Space:
         while self.early and step.operation is not None and step.operation.releases(cpu):
             before = dict(cpu.writes)
             try:
-                value = step.operation.apply(cpu)
+                value = self._apply(cpu, step.operation)
             except Violation:
                 cpu.writes = before
                 break

@@ -109,7 +109,7 @@ def _jsonable(value: Any) -> Any:
 
 def _outcome(document: dict[str, Any]) -> Outcome:
     outcome, violation = Outcome(), document["violation"]
-    outcome.verdict, outcome.reduced = document["verdict"], bool(document["reductions"])
+    outcome.verdict, outcome.reductions = document["verdict"], tuple(document["reductions"])
     outcome.states, outcome.transitions, outcome.depth = (int(document[k]) for k in ("states", "transitions", "depth"))
     outcome.seconds = float(document["seconds"])
     outcome.reason = (document["reason"] or "") if document["verdict"] != "holds" else ""
