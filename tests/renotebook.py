@@ -1,5 +1,4 @@
-"""python -m tests.renotebook [NAME...]: runs notebooks of notebooks/ (05, or 05-the-race; all, if none is named) and stores what
-they show.
+"""python -m tests.renotebook [NAME...]: runs notebooks (05, or 05-the-race; all, if none is named) and stores what they show.
 
 What is stored is what nbval compares and what pages show. So there are no views of widgets, as no kernel is behind them: the
 player of the same output's text/html is shown instead. No times, and cells are called by their number."""
