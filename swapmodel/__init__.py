@@ -16,6 +16,10 @@ from swapmodel import Machine, pte, swap_entry
 machine = Machine(slots=64)           # whole operations, one after the other: swap_out, fork, touch, exit, swapoff
 print(pte(swap_entry(0, 5)))          # bits of an entry, a PTE, a swap_map byte
 
+from swapmodel import Controls, Replay
+Replay(check("shmem-truncate"))       # step through it, be the scheduler, switch kernels and fixes
+Controls()                            # in a live notebook: the same by clicking
+
 from swapmodel import diagram
 diagram("lock-order")                 # a picture that was read off the model; diagrams/README.md lists them
 """
@@ -46,6 +50,7 @@ if TYPE_CHECKING:
     from .program import KernelError
     from .questions import QUESTIONS, ask
     from .replay import Replay
+    from .replay.controls import Controls as Controls
     from .review.comparison import Comparison
     from .review.cost import Price, price
     from .review.desk import compare
@@ -65,6 +70,7 @@ HOME = {
     "SCENARIOS": "scenarios",
     "Budget": "explore",
     "Comparison": "review.comparison",
+    "Controls": "replay.controls",
     "Device": "session",
     "Diagram": "pictures",
     "Fix": "fixes",
@@ -108,6 +114,7 @@ HOME = {
     "xa_value": "entries",
 }
 
+# Without Controls, which needs ipywidgets: `from swapmodel import *` works without the extra `notebook`.
 __all__ = [
     "FAMILY",
     "FIXES",

@@ -61,6 +61,12 @@ class Verdict:
 
         return Replay(self, (), ())._repr_mimebundle_(include, exclude)
 
+    def _repr_html_(self) -> str:
+        """The player alone, for what shows a verdict inside something else."""
+        from .replay import Replay
+
+        return Replay(self, (), ()).html()
+
     def document(self) -> dict[str, Any]:
         """The verdict as plain data: see verdict.schema.json."""
         outcome, names = self.outcome, tuple(self.recorder.system.memory.threads) if self.recorder else ()

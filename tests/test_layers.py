@@ -86,6 +86,9 @@ MAY_IMPORT = {
         *("coverage", "edits", "explain", "explore", "invariants", "kernel", "life", "machine", "mm", "names", "oracle"),
         *("scenarios", "session", "trace", "verdict", "versions", "views"),
     },
+    "site": {
+        *("fixes", "kernel", "names", "questions", "review", "scenarios", "verdict", "versions", "views"),
+    },
     "views": {"fixes", "lockorder", "machine", "program", "trace", "verdict", "versions"},
 }
 MAY_IMPORT["commands"] = set(MAY_IMPORT)

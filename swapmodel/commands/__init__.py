@@ -1,5 +1,5 @@
 """The commands, one file each: `register(commands)` adds its arguments, and what runs it."""
 
-from . import ask, check, compare, conform, experiments, listing, replay, show, story, why
+from . import ask, check, compare, conform, experiments, listing, replay, show, site, story, why
 
-COMMANDS = (check, why, replay, compare, story, ask, show, listing, experiments, conform)
+COMMANDS = (check, why, replay, compare, story, ask, show, listing, experiments, conform, site)

@@ -19,7 +19,7 @@ MAIN_JOB = (
 NEXT = """Next:
   swapmodel check thread --kernel as-argued    the thread's race, step by step
   swapmodel check shmem-truncate               the real one
-  swapmodel check shmem-truncate --fix rcu-in-shmem
+  swapmodel replay shmem-truncate --html race.html   step through it in a browser, be the scheduler
   swapmodel list                               scenarios, kernels and fixes
   jupyter lab notebooks/00-start-here.ipynb    the same, to play with"""
 

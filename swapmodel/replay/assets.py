@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 STATIC = Path(__file__).parent / "static"
-MODEL = ("values", "operations", "oracles", "machine", "stub")  # what runs without a page
+MODEL = ("values", "operations", "oracles", "machine", "views", "telling", "calls", "columns", "follow")  # runs without a page
 USE = ("session", "predict", "scene")  # what a reader does with it, and what words mean
 PAGE = ("dom", "picture", "lanes", "player")
 

@@ -99,11 +99,13 @@ def hidden(memory: Memory) -> set[int]:
 
 
 def ending_row(ending: Ending, initial: Sequence[Any], skipped: set[int]) -> list[Any]:
-    """[returned?, kind, message, [word, value, word, value, ...]]: what is wrong when all threads have ended, or returned, and
-    memory differs from the initial one by these words."""
+    """[returned?, kind, message, [word, value, word, value, ...], word]: what is wrong, and where if that is a word, when all
+    threads have ended, or returned, and memory differs from the initial one by these words."""
     differing = [n for n, (old, new) in enumerate(zip(initial, ending.words, strict=True)) if old != new and n not in skipped]
     pairs = [part for n in differing for part in (n, encode(ending.words[n]))]
-    return [int(ending.returned), ending.violation.kind, str(ending.violation), pairs]
+    address = ending.violation.address
+    where = [address.word] if address is not None else []
+    return [int(ending.returned), ending.violation.kind, str(ending.violation), pairs, *where]
 
 
 def runs(schedule: Iterable[int]) -> list[int]:

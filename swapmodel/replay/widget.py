@@ -28,6 +28,7 @@ class ReplayWidget(anywidget.AnyWidget):
     schedule = traitlets.List(traitlets.Int()).tag(sync=True)
     step = traitlets.Int().tag(sync=True)
     wanted = traitlets.Int(-1).tag(sync=True)  # the variant that the reader asked for
+    head = traitlets.List(traitlets.Unicode()).tag(sync=True)  # the verdict, in sentences
 
 
 def widget_of(replay: Replay) -> ReplayWidget:
@@ -40,6 +41,7 @@ def widget_of(replay: Replay) -> ReplayWidget:
         fix=first["fix"] or "",
         schedule=first["schedule"],
         step=0,
+        head=replay.head(),
     )
     made.on_msg(lambda _, asked, __: answer(replay, made, asked))
     return made

@@ -16,17 +16,18 @@ class Lanes {
     return { ...parts, node };
   }
 
-  show(session) {
+  // `veiled`: what a question could be about is not shown: who can run, and what comes next.
+  show(session, veiled) {
     const choices = session.choices(), next = session.plan[session.at];
     this.lanes.forEach((lane, t) => {
       const { ability, waits } = choices[t], frames = framesOf(this.doc, session.machine.row(t)[1]);
-      const badge = badgeOf(ability, session, t, next);
+      const badge = veiled && ability !== "returned" ? "can it run?" : badgeOf(ability, session, t, next);
       setText(lane.badge, badge);
       lane.node.classList.toggle("smr-ran", session.at > 0 && session.machine.steps[session.at - 1].thread === t);
-      for (const each of [lane.step, lane.run]) each.setAttribute("aria-disabled", String(ability !== "ready"));
+      for (const each of [lane.step, lane.run]) each.setAttribute("aria-disabled", String(ability !== "ready" && !(veiled && ability === "blocked")));
       const calls = callsOf(frames);
       refill(lane.stack, calls, () => calls.map(callNode));
-      const state = stateOf(session, t, frames, waits, ability);
+      const state = stateOf(session, t, frames, veiled ? "" : waits, ability, veiled);
       refill(lane.state, state, () => state.map(stateNode));
     });
   }
@@ -49,16 +50,22 @@ function callNode({ name, origin }) {
   return h("li", {}, h("code", {}, `${name}()`), origin ? h("span", { class: "smr-origin" }, origin) : "");
 }
 
-function stateOf(session, t, frames, waits, ability) {
+function stateOf(session, t, frames, waits, ability, veiled) {
   const { machine, doc } = session, operation = machine.operation(t), last = frames[frames.length - 1], rows = [];
   if (last && last.text) rows.push(["line", last.text]);
-  if (operation) rows.push([machine.violation ? "stands at" : "next", textOf(doc, operation)]);
+  if (operation) rows.push([machine.violation ? "stands at" : "next", veiled ? veiledText(doc, operation) : textOf(doc, operation)]);
   if (waits) rows.push(["why", waits]);
   if (ability === "unknown") rows.push(["why", "This page holds the steps of the interleavings that were explored for it; what comes next here is not among them."]);
   const held = doc.locks.filter(([word, isSemaphore]) => holds(machine.words[word], t, isSemaphore)).map(([, , name]) => name);
   if (held.length) rows.push(["holds", held.join(", ")]);
   if (machine.words[doc.context[t]] >= RCU) rows.push(["RCU reader", "a grace period that begins now waits for it"]);
   return rows;
+}
+
+// An operation without the values that it stores.
+function veiledText(doc, operation) {
+  const [name, ...values] = textOf(doc, operation).split(", ");
+  return values.length ? `${name}, …)` : name;
 }
 
 function stateNode([name, text]) {

@@ -6,7 +6,8 @@ function render({ model, el }) {
   const begin = () => {
     const old = player?.session;
     player = new Player(parsed(model.get("document")), { choices, ask: (message) => model.send(message) });
-    el.replaceChildren(player.node);
+    const [first, ...rest] = model.get("head");
+    el.replaceChildren(h("p", { class: "smr-verdict" }, h("strong", {}, first), ` ${rest.join(" ")}`), player.node);
     if (old) resume(player, old, model.get("wanted"));
     player.listeners.push(publish);
     publish(player.session);

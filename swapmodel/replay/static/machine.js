@@ -134,6 +134,7 @@ function explainWait(machine, t, [name, given]) {
     return `waits in wait_for_completion() for ${completionReason(machine, doc.addresses[given[0]][0])}`;
   }
   const lock = doc.addresses[given[0]];
+  if (operation === "wait_var_event") return `waits for ${nameOfAddress(doc, lock)} to become ${text(doc.types, given[1])}`;
   return `waits for ${nameOfAddress(doc, lock)}, held by ${holders(doc, words[lock[0]])}`;
 }
 

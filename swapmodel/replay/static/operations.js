@@ -336,7 +336,7 @@ const EFFECTS = {
   lockdep_sys_exit: (cpu) => {
     if (cpu.context() & SLEEPLESS) cpu.fail("lock misuse", "a system call ends inside an atomic or RCU section");
     for (const [word, isSemaphore, name] of cpu.doc.locks) {
-      if (holds(cpu.raw(word), cpu.me, isSemaphore)) throw new Violation("lock misuse", `${name} is still held at the end of a system call`, [word, -1, 1, -1, 0]);
+      if (holds(cpu.raw(word), cpu.me, isSemaphore)) throw new Violation("lock misuse", `${name} is still held at the end of a system call`, addressOf(word));
     }
     return null;
   },

@@ -39,7 +39,7 @@ class Player {
     this.question = h("div", { class: "smr-question smr-box", hidden: true });
     this.node = h(
       "div",
-      { class: "smr", tabindex: "0", role: "region", "aria-label": `Replay of ${doc.scenario}`, "data-lm-suppress-shortcuts": "true", onkeydown: (event) => this.key(event) },
+      { class: "smr", tabindex: "0", role: "group", "aria-label": `Replay of ${doc.scenario}`, "data-lm-suppress-shortcuts": "true", onkeydown: (event) => this.key(event) },
       this.heading(),
       this.controls(),
       this.slider(),
@@ -256,6 +256,7 @@ class Player {
     this.predict = on;
     this.asks.checked = on;
     this.question.hidden = true;
+    this.show();
     this.announce(on ? "Predict: each step asks first." : "Predict is off.");
   }
 
@@ -322,7 +323,7 @@ class Player {
     this.select.value = String(machine.number);
     setText(this.told, session.recorded ? session.variant.told : "a schedule of your own");
     this.strip.show(session);
-    this.lanes.show(session);
+    this.lanes.show(session, this.predict);
     this.picture.show(machine);
     for (const listener of this.listeners) listener(session);
   }

@@ -2,7 +2,7 @@
 
 // {devices, maps, clusters, caches, folios, mms, files, slots, rest}: each a list of {name, object, member: word, items: [words]}.
 function sceneOf(doc) {
-  const objects = doc.objects.map((row, number) => objectOf(doc, row, number)), taken = new Set([...doc.context, ...doc.grace]);
+  const objects = doc.objects.map((row, number) => sceneObject(doc, row, number)), taken = new Set([...doc.context, ...doc.grace]);
   const pick = (test) => objects.filter((object) => test(object) && claim(object, taken));
   return {
     devices: pick((o) => "inuse_pages" in o.member),
@@ -26,7 +26,7 @@ function claim(object, taken) {
   return true;
 }
 
-function objectOf(doc, [name, life, , first, count], number) {
+function sceneObject(doc, [name, life, , first, count], number) {
   const words = Array.from({ length: Math.max(0, count) }, (_, i) => first + i), member = Object.create(null), items = [];
   for (const word of words) {
     const rest = doc.words[word][0].slice(name.length);
