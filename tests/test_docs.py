@@ -6,10 +6,14 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from nbformat.v4 import new_output
+from nbval.plugin import get_sanitize_patterns
 
-from swapmodel import fits, read_story
+from swapmodel import Replay, check, fits, read_story
 from swapmodel.kernel import kernel_functions
+from swapmodel.replay.assets import page_script, style
 from swapmodel.verdict import all_recorded, cell_name
+from tests.renotebook import VIEW, stored
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -103,8 +107,45 @@ def test_notebooks_store_outputs_that_can_be_compared(path):
     assert len(shown) >= len(cells) - 1, "strict nbval compares nothing where nothing is stored"
     for cell in shown:
         text = json.dumps(cell["outputs"])
-        assert not re.search(r"0x[0-9a-f]{8,}|https?://|Traceback|/tmp/", text)
+        assert not re.search(r"0x[0-9a-f]{8,}|https?://(?!www\.w3\.org/)|Traceback|/tmp/", text)  # an SVG names its namespace
+        assert not any(VIEW in o.get("data", {}) for o in cell["outputs"]), "without a kernel the player could not be seen"
         assert all(o["output_type"] != "error" for o in cell["outputs"])
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.name)
+def test_notebooks_make_pages_of_a_bearable_size(path):
+    cells = [c for c in json.loads(path.read_text())["cells"] if c["cell_type"] == "code"]
+    shown = ["".join(o["data"]["text/html"]) for c in cells for o in c["outputs"] if "text/html" in o.get("data", {})]
+    assert sum('class="swapmodel-replay"' in text for text in shown) <= 4
+    assert sum(map(len, shown)) < 1_500_000  # and what nbconvert adds: 2 MB are the most a page may have
+
+
+def test_what_a_notebook_stores_has_no_views_and_each_stream_once():
+    def stream(text):
+        return new_output("stream", name="stdout", text=text)
+
+    both = new_output("display_data", data={VIEW: {"model_id": "1"}, "text/html": "a player"})
+    bar = new_output("display_data", data={VIEW: {"model_id": "2"}})
+    kept = stored([stream("a"), bar, stream("b"), both, stream("c")])
+    assert [o.get("text") or dict(o.data) for o in kept] == ["ab", {"text/html": "a player"}, "c"]
+
+
+def test_what_nbval_leaves_out_of_a_player():
+    verdict = check("signal", nearest=False)
+    other = check("signal", preempt="none", nearest=False)
+    player = Replay(verdict, (), ()).html()
+    assert nbval_compares(player) != nbval_compares(Replay(other, (), ()).html())
+    for text in (page_script(), style(), verdict.source):
+        assert text in player and text not in nbval_compares(player)
+    assert '"schedule":[' in nbval_compares(player)
+
+
+def nbval_compares(text):
+    patterns = get_sanitize_patterns((ROOT / "tests" / "nbval_sanitize.cfg").read_text())
+    assert len(patterns) == 3
+    for pattern, replace in patterns:
+        text = re.sub(pattern, replace, text)
+    return text
 
 
 def test_the_story_of_the_readme():
