@@ -16,17 +16,18 @@ class Lanes {
     return { ...parts, node };
   }
 
-  show(session) {
+  // `hidden`: not who can run, nor what the next steps store, since the reader is to say that.
+  show(session, hidden) {
     const choices = session.choices(), next = session.plan[session.at];
     this.lanes.forEach((lane, t) => {
       const { ability, waits } = choices[t], frames = framesOf(this.doc, session.machine.row(t)[1]);
-      const badge = badgeOf(ability, session, t, next);
-      setText(lane.badge, badge);
+      const open = hidden && ["ready", "blocked"].includes(ability);
+      setText(lane.badge, open ? "can it run?" : badgeOf(ability, session, t, next));
       lane.node.classList.toggle("smr-ran", session.at > 0 && session.machine.steps[session.at - 1].thread === t);
-      for (const each of [lane.step, lane.run]) each.setAttribute("aria-disabled", String(ability !== "ready"));
+      for (const each of [lane.step, lane.run]) each.setAttribute("aria-disabled", String(ability !== "ready" && !open));
       const calls = callsOf(frames);
       refill(lane.stack, calls, () => calls.map(callNode));
-      const state = stateOf(session, t, frames, waits, ability);
+      const state = stateOf(session, t, frames, open ? "" : waits, ability, open);
       refill(lane.state, state, () => state.map(stateNode));
     });
   }
@@ -49,10 +50,10 @@ function callNode({ name, origin }) {
   return h("li", {}, h("code", {}, `${name}()`), origin ? h("span", { class: "smr-origin" }, origin) : "");
 }
 
-function stateOf(session, t, frames, waits, ability) {
+function stateOf(session, t, frames, waits, ability, open) {
   const { machine, doc } = session, operation = machine.operation(t), last = frames[frames.length - 1], rows = [];
   if (last && last.text) rows.push(["line", last.text]);
-  if (operation) rows.push([machine.violation ? "stands at" : "next", textOf(doc, operation)]);
+  if (operation) rows.push([machine.violation ? "stands at" : "next", open ? outlineOf(doc, operation) : textOf(doc, operation)]);
   if (waits) rows.push(["why", waits]);
   if (ability === "unknown") rows.push(["why", "This page holds the steps of the interleavings that were explored for it; what comes next here is not among them."]);
   const held = doc.locks.filter(([word, isSemaphore]) => holds(machine.words[word], t, isSemaphore)).map(([, , name]) => name);
@@ -60,6 +61,9 @@ function stateOf(session, t, frames, waits, ability) {
   if (machine.words[doc.context[t]] >= RCU) rows.push(["RCU reader", "a grace period that begins now waits for it"]);
   return rows;
 }
+
+// An operation without the values that it stores.
+const outlineOf = (doc, operation) => `${doc.names[operation[0]]}(${[subjectOf(doc, operation), operation[1].length > 1 ? "…" : ""].filter(Boolean).join(", ")})`;
 
 function stateNode([name, text]) {
   const value = name === "line" || name === "next" || name === "stands at" ? h("code", {}, text) : text;
@@ -73,7 +77,7 @@ const STRIP = { width: 1000, row: 14 };
 class Strip {
   constructor(doc, go) {
     this.doc = doc;
-    this.node = svg("svg", { class: "smr-strip", viewBox: `0 0 ${STRIP.width} ${STRIP.row * doc.threads.length + 4}`, preserveAspectRatio: "none", "aria-hidden": "true" });
+    this.node = svg("svg", { class: "smr-strip", viewBox: `0 0 ${STRIP.width} ${STRIP.row * doc.threads.length + 4}`, preserveAspectRatio: "none", style: `height: ${STRIP.row * doc.threads.length + 4}px`, "aria-hidden": "true" });
     this.node.addEventListener("click", (event) => {
       const { left, width } = this.node.getBoundingClientRect();
       go(Math.round(((event.clientX - left) / width) * this.steps));

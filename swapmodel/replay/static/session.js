@@ -194,6 +194,7 @@ class Session {
     if (number < 0) return `${where}this page does not hold ${short(kernel)}${fix ? ` with ${short(fix)}` : ""}.`;
     const variant = this.doc.variants[number];
     if (source !== undefined && source !== variant.source) return `${where}was made from other source text (${short(source)}; here it is ${variant.source}).`;
+    if (runs && (runs.length % 2 || runs.some((n) => !(n >= 0)))) return `${where}is no schedule: a thread and its number of steps by turns.`;
     if (runs?.some((t, i) => i % 2 === 0 && !(t < this.doc.threads.length))) return `${where}names a thread that there is not.`;
     const wanted = (runs || []).reduce((sum, n, i) => (i % 2 ? sum + n : sum), 0);
     if (wanted > 1e6) return `${where}is longer than a million steps.`;
