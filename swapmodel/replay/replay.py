@@ -15,7 +15,7 @@ from ..fixes.given import functions_of_fix
 from ..kernel import Kernel
 from ..names import look_up_or_take
 from ..progress import Progress
-from ..scenarios import Parameters
+from ..scenarios import SCENARIOS, Parameters
 from ..trace import Recorder, record
 from ..verdict import Verdict, all_recorded, cell_name, check, demand_verdict
 from ..versions import KERNELS
@@ -71,6 +71,8 @@ class Replay:
     def widget(self) -> Any:
         """The anywidget of the live player. ImportError, one sentence, without the extra `notebook`."""
         if self._widget is None:
+            if not find_spec("anywidget"):
+                raise ImportError("the live player needs anywidget: pip install 'swapmodel[notebook]'")
             from .widget import widget_of
 
             self._widget = widget_of(self)
@@ -201,7 +203,9 @@ def other(verdict: Verdict, kernel: Any, fix: Any, schedule: Sequence[int]) -> V
 
 
 def known(verdict: Verdict, kernel: Kernel, fix: str) -> str:
-    """The recorded verdict of a cell, where the sizes are the scenario's own."""
+    """The recorded verdict of a cell, where the sizes are the scenario's own; "" for what is not ours, whatever its name."""
+    if SCENARIOS.get(verdict.scenario.name) is not verdict.scenario or KERNELS.get(kernel.name) is not kernel:
+        return ""
     own_sizes, p = verdict.scenario.fill(Parameters()), verdict.parameters
     if fix or p._replace(preempt=own_sizes.preempt, slot_cache=own_sizes.slot_cache) != own_sizes:
         return ""
