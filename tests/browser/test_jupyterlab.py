@@ -73,7 +73,8 @@ def shown(chromium, lab):
     page = watched.page
     page.set_default_timeout(90_000)
     page.goto(lab + "lab/tree/replay.ipynb?reset")
-    page.locator(".jp-Notebook .jp-CodeCell").first.click()
+    page.locator("[data-status=idle]").first.wait_for()  # before the kernel has started, a cell that is run may be forgotten
+    page.locator(".jp-Notebook .jp-CodeCell .cm-content").first.click()
     page.keyboard.press("Shift+Enter")
     page.locator(".smr").wait_for()
     yield watched
@@ -93,7 +94,7 @@ def test_keys_step_and_do_not_leak_to_the_notebook(shown):
     page, cells = shown.page, shown.page.locator(".jp-Notebook .jp-Cell")
     before = cells.count()
     page.locator(".smr").focus()
-    for key in ("d", "d", "b", "a", "x", "ArrowRight", "ArrowRight", "Home", "PageDown"):
+    for key in ("d", "d", "b", "a", "x", "Escape", "Shift+Enter", "d", "d", "ArrowRight", "ArrowRight", "Home", "PageDown"):
         page.keyboard.press(key)
     page.wait_for_timeout(300)
     assert place(page) == 16 and cells.count() == before
@@ -118,12 +119,15 @@ def test_another_kernel_comes_from_the_notebooks_kernel(shown, screenshot):
     page.locator(".smr").focus()
     page.keyboard.press("r")
     page.keyboard.press("v")
+    page.get_by_label("Kernel and fix").focus()
     page.get_by_label("Kernel and fix").select_option(label="v6.9 …")
     page.wait_for_function("() => [...document.querySelectorAll('.smr select option')].some((o) => o.textContent === 'v6.9')")
     note = page.locator(".smr-note.smr-box")
     note.wait_for()
     assert "wait_for_completion" in note.inner_text()
     screenshot(page, "jupyterlab")
+    within = "document.querySelector('.smr').contains(document.activeElement)"
+    assert page.evaluate(within), "the focus does not fall back to the notebook, where d d deletes a cell"
 
 
 def test_the_player_is_clean_in_light_and_dark(shown):
