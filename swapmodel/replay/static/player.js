@@ -41,7 +41,7 @@ class Player {
     this.question = new QuestionBox({ leave: () => this.node.focus({ preventScroll: true }), say: (text) => this.announce(text) });
     this.node = h(
       "div",
-      { class: "smr", tabindex: "0", role: "group", "aria-label": `Replay of ${doc.scenario}`, "data-lm-suppress-shortcuts": "true", onkeydown: (event) => this.key(event) },
+      { class: "smr", tabindex: "0", role: "group", "aria-label": `Replay of ${doc.scenario}`, [NO_SHORTCUTS]: "true", onkeydown: (event) => this.key(event) },
       this.heading(),
       this.controls(),
       this.slider(),
