@@ -10,6 +10,7 @@ from swapmodel.replay.schedule import opened
 
 from .javascript import JavaScript
 
+SIZES = "1.1.full.false.ssd"
 HERE = """
 function open(text) { globalThis.session = new Session(parsed(text)); }
 function told(call) { return JSON.stringify(call(globalThis.session) ?? null); }
@@ -101,25 +102,28 @@ def test_a_link_leads_back(session):
 
 def test_the_link_of_the_recorded_schedule_is_short(session):
     session("s.go(181)")
-    assert session("s.link()") == "swp=shmem-truncate:v6.8:::181"
+    assert session("s.link()") == f"swp=shmem-truncate:v6.8:::181:{SIZES}"
 
 
 @pytest.mark.parametrize(
     "link",
     [
         "swp=shmem-truncate",
-        "swp=shmem-truncate:v6.8::0y3:4",
-        "swp=shmem-truncate:%E0%A4%A:::",
-        "swp=shmem-truncate:v9:::1",
-        "swp=shmem-truncate:v6.8::7x3:1",
+        "swp=shmem-truncate:v6.8:::181",
+        "swp=shmem-truncate:v6.8::0y3:4:{SIZES}",
+        "swp=shmem-truncate:%E0%A4%A::::{SIZES}",
+        "swp=shmem-truncate:v9:::1:{SIZES}",
+        "swp=shmem-truncate:v6.8::7x3:1:{SIZES}",
     ],
 )
 def test_a_spoiled_link_is_refused_in_one_sentence(session, link):
-    refused = session(f"s.follow({json.dumps(link)})")
+    refused = session(f"s.follow({json.dumps(link.replace('{SIZES}', SIZES))})")
     assert refused.endswith(".") and "\n" not in refused
 
 
-@pytest.mark.parametrize("other", ["", "#section-3", "swp=one-process:v6.8:::4"])
+@pytest.mark.parametrize(
+    "other", ["", "#section-3", "swp=one-process:v6.8:::4", "swp=shmem-truncate:v6.8:::4:2.16.full.false.ssd"]
+)
 def test_a_link_to_something_else_is_left_alone(session, other):
     session("s.go(7)")
     assert session(f"s.follow({json.dumps(other)})") == "" and session("s.at") == 7

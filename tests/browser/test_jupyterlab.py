@@ -1,4 +1,4 @@
-"""The live player in JupyterLab and in Notebook 7, with a kernel: the same player, and the keys of the notebook are left alone."""
+"""The live player in JupyterLab and in Notebook 7, with a kernel: the same player, and keys do not reach the notebook."""
 
 import json
 import os
