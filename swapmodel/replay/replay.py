@@ -20,7 +20,7 @@ from ..trace import Recorder, record
 from ..verdict import Verdict, all_recorded, cell_name, check, demand_verdict
 from ..versions import KERNELS
 from ..views import closing, failure, summary, wrapped
-from .cover import cover
+from .cover import Covered, learn
 from .document import Variant, document, unrolled
 from .page import fragment, page
 
@@ -51,6 +51,7 @@ class Replay:
         self.variants = variants_beside(verdict, kernels, fixes)
         self._widget: Any = None
         self._document: dict[str, Any] | None = None
+        self._covered: dict[int, Covered] = {}
 
     def __repr__(self) -> str:
         return f"<replay of {self.verdict!r}>"
@@ -121,7 +122,9 @@ class Replay:
         if self._document is None:
             progress = Progress(f"replay of {self.verdict.scenario.name}")
             try:
-                self._document = document(self.verdict.scenario, self.verdict.parameters, self.variants, progress)
+                self._document = document(
+                    self.verdict.scenario, self.verdict.parameters, self.variants, progress, self._covered
+                )
             finally:
                 progress.close()
         return self._document
@@ -162,7 +165,7 @@ class Replay:
 
     def extend(self, number: int, schedule: Sequence[int]) -> None:
         """Learns what comes after a schedule that the document does not hold, and along it."""
-        cover(self.variants[number].system, [schedule], max_states=1)
+        learn(self.variants[number].system, schedule)
         self._document = None
 
 
