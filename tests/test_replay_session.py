@@ -10,6 +10,7 @@ from swapmodel.replay.schedule import opened
 
 from .javascript import JavaScript
 
+SIZES = "1.1.full.false.ssd"
 HERE = """
 function open(text) { globalThis.session = new Session(parsed(text)); }
 function told(call) { return JSON.stringify(call(globalThis.session) ?? null); }
@@ -101,25 +102,28 @@ def test_a_link_leads_back(session):
 
 def test_the_link_of_the_recorded_schedule_is_short(session):
     session("s.go(181)")
-    assert session("s.link()") == "swp=shmem-truncate:v6.8:::181"
+    assert session("s.link()") == f"swp=shmem-truncate:v6.8:::181:{SIZES}"
 
 
 @pytest.mark.parametrize(
     "link",
     [
         "swp=shmem-truncate",
-        "swp=shmem-truncate:v6.8::0y3:4",
-        "swp=shmem-truncate:%E0%A4%A:::",
-        "swp=shmem-truncate:v9:::1",
-        "swp=shmem-truncate:v6.8::7x3:1",
+        "swp=shmem-truncate:v6.8:::181",
+        "swp=shmem-truncate:v6.8::0y3:4:{SIZES}",
+        "swp=shmem-truncate:%E0%A4%A::::{SIZES}",
+        "swp=shmem-truncate:v9:::1:{SIZES}",
+        "swp=shmem-truncate:v6.8::7x3:1:{SIZES}",
     ],
 )
 def test_a_spoiled_link_is_refused_in_one_sentence(session, link):
-    refused = session(f"s.follow({json.dumps(link)})")
+    refused = session(f"s.follow({json.dumps(link.replace('{SIZES}', SIZES))})")
     assert refused.endswith(".") and "\n" not in refused
 
 
-@pytest.mark.parametrize("other", ["", "#section-3", "swp=one-process:v6.8:::4"])
+@pytest.mark.parametrize(
+    "other", ["", "#section-3", "swp=one-process:v6.8:::4", "swp=shmem-truncate:v6.8:::4:2.16.full.false.ssd"]
+)
 def test_a_link_to_something_else_is_left_alone(session, other):
     session("s.go(7)")
     assert session(f"s.follow({json.dumps(other)})") == "" and session("s.at") == 7
@@ -214,9 +218,40 @@ def test_predict_asks_for_the_byte_before_it_is_shown(session):
     assert "0xff" in session(f"{question}.prompt")
     assert session(f"{question}.check('0x40')") == ""
     for wrong in ("0x00", "0xff", "0xfe", "nonsense", "999"):
-        hint = session(f"{question}.check({json.dumps(wrong)})")
-        assert hint and "0x40 -" not in hint
+        assert session(f"{question}.check({json.dumps(wrong)})")
     assert session("s.at") == steps[0], "asking takes no step"
+
+
+def test_no_hint_holds_the_answer(session):
+    hint = "byteHint(given, before, value)"
+    for before, value in ((0xFF, 0x40), (0x41, 0x40), (0x40, 0x00), (0x01, 0x41), (0x02, 0x01), (0x41, 0x01)):
+        for given in ("0x00", "0x01", "0x40", "0x41", "0xff", "64", "nonsense"):
+            told = session(f"((given, before, value) => {hint})({json.dumps(given)}, {before}, {value})")
+            assert (told == "") == (given in (f"0x{value:02x}", str(value)))
+            assert f"{value:02x}" not in told.split() and f"0x{value:02x}" not in told and "64" not in told
+
+
+def test_what_was_answered_is_not_asked_again(session):
+    session("(s.use(0), s.go(14))")
+    asked = "new Set([questionAbout(s, 0, new Set()).key])"
+    assert session("questionAbout(s, 0, new Set()).prompt").startswith("truncate is about to store")
+    assert session(f"questionAbout(s, 0, {asked})") is None
+    session("(s.go(0), s.go(14))")
+    assert session(f"questionAbout(s, 0, {asked})") is None, "nor after the way back"
+
+
+def test_the_page_keeps_the_answer_to_itself_until_then(session):
+    session("(s.use(0), s.go(2), s.run(1))")
+    assert "blocked" in [c["ability"] for c in session("s.choices()")]
+    assert session("hidesRunners(s, new Set())") is True
+    assert session("hidesRunners(s, new Set([runnersQuestion(s).key]))") is False
+
+
+@pytest.mark.parametrize("runs", [[0], [0, -5], [-1, 3], [7, 1]])
+def test_a_schedule_from_python_that_is_none_is_refused(session, runs):
+    at = session("(s.use(0), s.go(5), s.at)")
+    assert session(f"s.load({{kernel: 'v6.8', fix: null, runs: {runs}, step: 0}})").endswith(".")
+    assert session("s.at") == at
 
 
 def test_predict_asks_who_can_run_where_somebody_waits(session):

@@ -41,13 +41,29 @@ def test_another_kernel_is_prepared_when_the_player_asks(replay):
     assert replay.variant.kernel.name == "v6.9"
 
 
-def test_what_the_page_does_not_hold_is_learnt(replay):
-    from swapmodel.replay.document import document
+def test_what_the_page_does_not_hold_is_learnt(monkeypatch):
+    import swapmodel.replay.document as module
+    from swapmodel.replay.cover import Covered, known_edges
     from swapmodel.replay.widget import answer
 
-    answer(replay, replay.widget, {"ask": "extend", "variant": 0, "schedule": [1, 5]})
-    assert json.loads(replay.widget.document)["variants"][0]["complete"] in (True, False)
-    assert document
+    monkeypatch.setattr(module, "cover", lambda *_, **__: Covered(False, ()))  # a document with the recorded steps alone
+    replay = Replay(check("one-process", "as-argued"), (), ())
+    graphs = json.loads(replay.widget.document)["graphs"]
+    before = known_edges(replay.variants[0].system)
+    answer(replay, replay.widget, {"ask": "extend", "variant": 0, "schedule": [1, 40]})
+    assert known_edges(replay.variants[0].system) > before
+    assert json.loads(replay.widget.document)["graphs"] != graphs
+
+
+def test_a_verdict_is_told_of_what_was_searched_alone():
+    from swapmodel import SCENARIOS, Kernel
+
+    verdict = check("shmem-truncate", "v6.8")
+    assert [v.told for v in Replay(verdict, ("v6.9",), ()).variants] == ["violated: NULL dereference", "holds"]
+    namesake = Kernel("v6.9", "v6.8 under another name")
+    assert [v.told for v in Replay(verdict, (namesake,), ()).variants] == ["violated: NULL dereference", ""]
+    own = check(SCENARIOS["shmem-truncate"]._replace(name="fork"))
+    assert [v.told for v in Replay(own, ("v6.9",), ()).variants] == ["violated: NULL dereference", ""]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import argparse
 import itertools
 import sys
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
 
 from ..explore import Budget
 from ..fixes import load_fix
@@ -90,14 +90,15 @@ def chosen_fix(given: str | None) -> tuple[Replacements | None, str]:
     raise BadUse(f"no fix is named {given!r}, and a file of your own must end in .py; {hint}")
 
 
-def open_json(to: str | None) -> TextIO | None:
-    """Where the JSON goes, opened before the search, so that no search is lost to a file that can't be written."""
+def open_json(to: str | None, mode: Literal["w", "a"] = "w") -> TextIO | None:
+    """Where the JSON goes, opened before the search, so that no search is lost to a file that can't be written. With mode "a"
+    what the file holds is left there."""
     if to is None or to == "-":
         return sys.stdout if to else None
     if not to:
         raise BadUse("a file to write to has a name, or is - for the standard output")
     try:
-        return open(to, "w", encoding="utf-8")
+        return open(to, mode, encoding="utf-8")
     except OSError as error:
         raise BadUse(f"{to}: can't be written: {error.strerror}") from None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import TYPE_CHECKING, Any
 
 from ..names import BadUse, look_up
@@ -29,10 +30,11 @@ def replay(given: argparse.Namespace) -> int:
 
     kernels = [look_up("kernel", name, KERNELS) for name in given.beside or BESIDE]
     fixes = [cure(name) for name in given.cure or CURE]
-    out = open_json(given.html)
-    assert out is not None
-    shown = Replay(verdict_of(given), kernels, fixes)
-    print(shown.page(), end="", file=out, flush=True)
+    kept = open_json(given.html, "a")  # can it be written? An earlier page stays in it until there is a new one
+    page = Replay(verdict_of(given), kernels, fixes).page()
+    print(page, end="", file=open_json(given.html), flush=True)
+    if kept is not sys.stdout and kept is not None:
+        kept.close()
     return 0
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 STATIC = Path(__file__).parent / "static"
 MODEL = ("values", "operations", "oracles", "machine", "views", "telling", "calls", "columns", "follow")  # runs without a page
 USE = ("session", "predict", "scene")  # what a reader does with it, and what words mean
-PAGE = ("dom", "picture", "lanes", "player")
+PAGE = ("dom", "picture", "lanes", "question", "player")
 
 
 @functools.cache

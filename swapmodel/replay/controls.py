@@ -27,7 +27,9 @@ class Controls(widgets.VBox):  # type: ignore[misc]
 
     def __init__(self) -> None:
         def choice(label: str, options: Any) -> Any:
-            return widgets.Dropdown(description=label, options=options, style={"description_width": "6em"})
+            return widgets.Dropdown(
+                description=label, options=options, style={"description_width": "6em"}, layout={"width": "auto"}
+            )
 
         self.scenario = choice("scenario", [(f"{s.name}: {s.title}", s.name) for s in SCENARIOS.values()])
         self.kernel = choice("kernel", [(f"{k.name}: {k.title}", k.name) for k in KERNELS.values()])
@@ -37,7 +39,11 @@ class Controls(widgets.VBox):  # type: ignore[misc]
         self.pages = widgets.BoundedIntText(description="pages", min=0, max=PAGES, value=0)
         self.slot_cache = widgets.Checkbox(description="slot cache", value=False)
         self.fix = choice("fix", [("none", NO_FIX)])
-        self.again = widgets.Button(description="Look for my functions", tooltip="Offer the functions defined in this notebook")
+        self.again = widgets.Button(
+            description="Look for my functions",
+            tooltip="Offer the functions defined in this notebook",
+            layout={"flex": "none", "width": "auto"},
+        )
         self.start = widgets.Button(description="Check", button_style="primary", tooltip="Explore every interleaving")
         self.cancel = widgets.Button(description="Cancel", disabled=True, tooltip="Stop the search")
         self.progress = widgets.IntProgress(description="states", min=0, max=1, layout={"visibility": "hidden"})

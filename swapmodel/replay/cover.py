@@ -56,6 +56,16 @@ def cover(
     return Covered(True, tuple(ends))
 
 
+def learn(system: System, schedule: Sequence[int]) -> None:
+    """Grows the graphs along one schedule, and by what each thread does behind it if it runs on alone."""
+    for t in range(len(system.programs)):
+        walker = Walker(system)
+        for each in schedule:
+            walker.take(each)
+        while walker.taken < len(schedule) + LONGEST and walker.take(t):
+            pass
+
+
 def at_end(oracle: Callable[..., Any]) -> bool:
     """Is it one that looks at nothing before the threads have ended?"""
     return bool(getattr(oracle, "at_end", False))

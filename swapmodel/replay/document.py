@@ -46,14 +46,22 @@ def variant_of(
     return Variant(kernel, fix, functions, made, schedule, told)
 
 
-def document(scenario: Scenario, parameters: Parameters, variants: Sequence[Variant], tick: Any = None) -> dict[str, Any]:
+def document(
+    scenario: Scenario,
+    parameters: Parameters,
+    variants: Sequence[Variant],
+    tick: Any = None,
+    covered: dict[int, Covered] | None = None,
+) -> dict[str, Any]:
     """The document; its first variant is the one shown first. The graphs of each are grown until they are complete, or as far
-    as the budget of cover() goes."""
+    as the budget of cover() goes; once for each variant, where `covered` holds by their numbers what an earlier call found."""
     memory = variants[0].system.memory
     tables, graphs = Tables(memory), Numbered()
     schedules = [v.schedule for v in variants if v.schedule]
-    covered = [cover(v.system, schedules, tick=tick) for v in variants]
-    told = [variant_row(v, c, tables, graphs) for v, c in zip(variants, covered, strict=True)]
+    covered = {} if covered is None else covered
+    for number in set(range(len(variants))) - set(covered):
+        covered[number] = cover(variants[number].system, schedules, tick=tick)
+    told = [variant_row(v, covered[number], tables, graphs) for number, v in enumerate(variants)]
     return {
         "format": FORMAT,
         "scenario": scenario.name,

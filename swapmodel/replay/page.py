@@ -20,7 +20,7 @@ def fragment(document: dict[str, Any], head: Sequence[str], text: str) -> str:
     """The player for the output of a cell. `head` are sentences above it, the first of them the verdict; `text` is what those
     read who run no scripts."""
     data = f'<script type="application/json">{embedded(document)}</script>'
-    told = f'<div class="smr-text"><pre tabindex="0">{html.escape(text)}</pre></div>'
+    told = f'<div class="smr-text"><pre tabindex="0" data-lm-suppress-shortcuts="true">{html.escape(text)}</pre></div>'
     first, *rest = map(html.escape, head)
     said = f'<p class="smr-verdict"><strong>{first}</strong> {" ".join(rest)}</p>'
     player = f'<div class="swapmodel-replay">{said}{told}{data}</div>'

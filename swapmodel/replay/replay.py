@@ -15,12 +15,12 @@ from ..fixes.given import functions_of_fix
 from ..kernel import Kernel
 from ..names import look_up_or_take
 from ..progress import Progress
-from ..scenarios import Parameters
+from ..scenarios import SCENARIOS, Parameters
 from ..trace import Recorder, record
 from ..verdict import Verdict, all_recorded, cell_name, check, demand_verdict
 from ..versions import KERNELS
 from ..views import closing, failure, summary, wrapped
-from .cover import cover
+from .cover import Covered, learn
 from .document import Variant, document, unrolled
 from .page import fragment, page
 
@@ -51,6 +51,7 @@ class Replay:
         self.variants = variants_beside(verdict, kernels, fixes)
         self._widget: Any = None
         self._document: dict[str, Any] | None = None
+        self._covered: dict[int, Covered] = {}
 
     def __repr__(self) -> str:
         return f"<replay of {self.verdict!r}>"
@@ -71,6 +72,8 @@ class Replay:
     def widget(self) -> Any:
         """The anywidget of the live player. ImportError, one sentence, without the extra `notebook`."""
         if self._widget is None:
+            if not find_spec("anywidget"):
+                raise ImportError("the live player needs anywidget: pip install 'swapmodel[notebook]'")
             from .widget import widget_of
 
             self._widget = widget_of(self)
@@ -119,7 +122,9 @@ class Replay:
         if self._document is None:
             progress = Progress(f"replay of {self.verdict.scenario.name}")
             try:
-                self._document = document(self.verdict.scenario, self.verdict.parameters, self.variants, progress)
+                self._document = document(
+                    self.verdict.scenario, self.verdict.parameters, self.variants, progress, self._covered
+                )
             finally:
                 progress.close()
         return self._document
@@ -160,7 +165,7 @@ class Replay:
 
     def extend(self, number: int, schedule: Sequence[int]) -> None:
         """Learns what comes after a schedule that the document does not hold, and along it."""
-        cover(self.variants[number].system, [schedule], max_states=1)
+        learn(self.variants[number].system, schedule)
         self._document = None
 
 
@@ -201,7 +206,9 @@ def other(verdict: Verdict, kernel: Any, fix: Any, schedule: Sequence[int]) -> V
 
 
 def known(verdict: Verdict, kernel: Kernel, fix: str) -> str:
-    """The recorded verdict of a cell, where the sizes are the scenario's own."""
+    """The recorded verdict of a cell, where the sizes are the scenario's own; "" for what is not ours, whatever its name."""
+    if SCENARIOS.get(verdict.scenario.name) is not verdict.scenario or KERNELS.get(kernel.name) is not kernel:
+        return ""
     own_sizes, p = verdict.scenario.fill(Parameters()), verdict.parameters
     if fix or p._replace(preempt=own_sizes.preempt, slot_cache=own_sizes.slot_cache) != own_sizes:
         return ""

@@ -56,3 +56,12 @@ def test_controls_are_hidden_where_there_is_no_kernel(open_page, converted):
     shown = open_page(converted)
     assert not shown.get_by_text("Controls that need a notebook").is_visible()
     assert shown.locator(".widget-dropdown, .jupyter-widgets").count() == 0
+
+
+def test_the_notebooks_own_style_of_lists_and_code_stays_outside(open_page, converted):
+    shown = open_page(converted)
+    style = "e => [getComputedStyle(e).paddingLeft, getComputedStyle(e).backgroundColor, getComputedStyle(e).fontWeight]"
+    lists = [e.evaluate(style)[0] for e in shown.locator(".smr ul, .smr ol").all()]
+    assert set(lists) == {"0px"}
+    lines = [e.evaluate(style) for e in shown.locator(".smr .smr-stack li:last-child code").all()]
+    assert {(background, weight) for _, background, weight in lines} == {("rgba(0, 0, 0, 0)", "700")}

@@ -124,6 +124,27 @@ def test_play_runs_and_pauses(page):
     assert place(page)[0] == stopped > 4
 
 
+def test_the_speed_can_be_changed_while_it_plays(page):
+    page.get_by_label("Steps a second").select_option("1")
+    press(page, *["ArrowRight"] * 2)
+    page.evaluate("document.querySelector('.smr').focus()")
+    page.keyboard.press("Space")
+    page.get_by_label("Steps a second").select_option("20")
+    page.wait_for_function("() => Number(document.querySelector('.smr input[type=range]').value) > 8", timeout=5000)
+
+
+def test_while_it_plays_only_turns_are_announced(page):
+    heard = "new MutationObserver(() => { globalThis.heard = (globalThis.heard || 0) + 1; })"
+    page.evaluate(f"{heard}.observe(document.querySelector('.smr-said'), {{childList: true}})")
+    page.get_by_label("Steps a second").select_option("20")
+    page.locator(".smr").focus()
+    page.keyboard.press("Space")
+    page.wait_for_function("() => Number(document.querySelector('.smr input[type=range]').value) > 12")
+    assert page.evaluate("globalThis.heard") <= 2
+    page.keyboard.press("Space")
+    assert page.locator(".smr-said").inner_text() == page.locator("input[type=range]").get_attribute("aria-valuetext")
+
+
 def test_nothing_plays_by_itself(page):
     page.wait_for_timeout(300)
     assert place(page)[0] == 0
@@ -162,9 +183,9 @@ def test_a_link_restores_the_schedule_and_the_place(page, open_page, path):
 
 
 def test_a_spoiled_link_is_told_as_text(open_page, path):
-    shown = open_page(path, fragment="#swp=shmem-truncate:<b>x</b>:::1")
+    shown = open_page(path, fragment="#swp=shmem-truncate:<b>x</b>:::1:1.1.full.false.ssd")
     note = shown.locator(".smr-note.smr-box")
-    assert note.is_visible() and shown.locator(".smr b").count() == 0
+    assert "this page does not hold" in note.inner_text() and shown.locator(".smr b").count() == 0
 
 
 HOSTILE = {
@@ -196,12 +217,39 @@ def test_predict_asks_before_the_step_and_hints(page, screenshot):
     question.get_by_role("textbox").fill("0x00")
     page.keyboard.press("Enter")
     hint = question.locator(".smr-hint").inner_text()
-    assert hint and "0x40 now" not in hint and place(page)[0] == 14
+    assert hint and "0x40" not in hint and place(page)[0] == 14
+    assert page.locator(".smr-said").inner_text() == hint and page.locator(".smr [role=alert]").count() == 0
+    assert "WRITE_ONCE(swap_map[1], …)" in page.locator(".smr-lane").nth(0).inner_text(), "the value is not on the page"
     screenshot(page, "player-predict")
     question.get_by_role("textbox").fill("0x40")
     page.keyboard.press("Enter")
     assert place(page)[0] == 15 and not question.is_visible()
     assert page.locator(".smr-said").inner_text().startswith("Right.")
+    assert page.locator(".smr-answer").inner_text().startswith("Right. swap_map[1] 0xff -> 0x40")
+    press(page, "ArrowLeft", "ArrowRight")
+    assert place(page)[0] == 15 and not page.locator(".smr-answer").is_visible(), "not asked again"
+
+
+def test_a_question_shuts_when_the_reader_goes_elsewhere(page):
+    question = page.locator(".smr-question")
+    press(page, *["ArrowRight"] * 14, "p", "ArrowRight", "Escape")
+    assert not question.is_visible() and place(page)[0] == 14
+    assert page.evaluate("document.activeElement.className") == "smr"
+    press(page, "ArrowRight")
+    assert question.is_visible()
+    page.get_by_role("button", name="Next context switch").click()
+    assert not question.is_visible() and place(page)[0] == 16
+
+
+def test_who_can_run_is_not_told_before_the_answer(page):
+    lane = page.locator(".smr-lane").nth(1)
+    press(page, "0", "0", "Shift+Digit1")
+    assert "waits" in lane.inner_text()
+    press(page, "p", "0")
+    assert "can it run?" in lane.inner_text() and "waits" not in lane.inner_text()
+    page.keyboard.press("Space")
+    page.keyboard.press("Enter")
+    assert page.locator(".smr-answer").inner_text().startswith("Right. Able to run: truncate. swapoff waits for")
 
 
 def test_help_is_a_list_of_keys(page):

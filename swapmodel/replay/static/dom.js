@@ -1,7 +1,13 @@
 // Nodes from data. Text is only ever put into text nodes and attributes, never parsed as markup.
 
+// What can have the focus. JupyterLab and Notebook 7 look from there outwards, and stop at the first element that one of their
+// shortcuts fits; so each of these says itself that none does.
+const FOCUSED = new Set(["button", "input", "select", "summary", "textarea"]);
+const NO_SHORTCUTS = "data-lm-suppress-shortcuts";
+
 function h(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);
+  if (FOCUSED.has(tag)) node.setAttribute(NO_SHORTCUTS, "true");
   for (const [name, value] of Object.entries(attributes)) {
     if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
     else if (value === true) node.setAttribute(name, "");

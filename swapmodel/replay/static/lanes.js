@@ -16,18 +16,18 @@ class Lanes {
     return { ...parts, node };
   }
 
-  // `veiled`: what a question could be about is not shown: who can run, and what comes next.
-  show(session, veiled) {
+  // `hidden`: not who can run, nor what the next steps store, since the reader is to say that.
+  show(session, hidden) {
     const choices = session.choices(), next = session.plan[session.at];
     this.lanes.forEach((lane, t) => {
       const { ability, waits } = choices[t], frames = framesOf(this.doc, session.machine.row(t)[1]);
-      const badge = veiled && ability !== "returned" ? "can it run?" : badgeOf(ability, session, t, next);
-      setText(lane.badge, badge);
+      const open = hidden && ["ready", "blocked"].includes(ability);
+      setText(lane.badge, open ? "can it run?" : badgeOf(ability, session, t, next));
       lane.node.classList.toggle("smr-ran", session.at > 0 && session.machine.steps[session.at - 1].thread === t);
-      for (const each of [lane.step, lane.run]) each.setAttribute("aria-disabled", String(ability !== "ready" && !(veiled && ability === "blocked")));
+      for (const each of [lane.step, lane.run]) each.setAttribute("aria-disabled", String(ability !== "ready" && !open));
       const calls = callsOf(frames);
       refill(lane.stack, calls, () => calls.map(callNode));
-      const state = stateOf(session, t, frames, veiled ? "" : waits, ability, veiled);
+      const state = stateOf(session, t, frames, open ? "" : waits, ability, open);
       refill(lane.state, state, () => state.map(stateNode));
     });
   }
@@ -50,10 +50,10 @@ function callNode({ name, origin }) {
   return h("li", {}, h("code", {}, `${name}()`), origin ? h("span", { class: "smr-origin" }, origin) : "");
 }
 
-function stateOf(session, t, frames, waits, ability, veiled) {
+function stateOf(session, t, frames, waits, ability, open) {
   const { machine, doc } = session, operation = machine.operation(t), last = frames[frames.length - 1], rows = [];
   if (last && last.text) rows.push(["line", last.text]);
-  if (operation) rows.push([machine.violation ? "stands at" : "next", veiled ? veiledText(doc, operation) : textOf(doc, operation)]);
+  if (operation) rows.push([machine.violation ? "stands at" : "next", open ? outlineOf(doc, operation) : textOf(doc, operation)]);
   if (waits) rows.push(["why", waits]);
   if (ability === "unknown") rows.push(["why", "This page holds the steps of the interleavings that were explored for it; what comes next here is not among them."]);
   const held = doc.locks.filter(([word, isSemaphore]) => holds(machine.words[word], t, isSemaphore)).map(([, , name]) => name);
@@ -63,10 +63,7 @@ function stateOf(session, t, frames, waits, ability, veiled) {
 }
 
 // An operation without the values that it stores.
-function veiledText(doc, operation) {
-  const [name, ...values] = textOf(doc, operation).split(", ");
-  return values.length ? `${name}, …)` : name;
-}
+const outlineOf = (doc, operation) => `${doc.names[operation[0]]}(${[subjectOf(doc, operation), operation[1].length > 1 ? "…" : ""].filter(Boolean).join(", ")})`;
 
 function stateNode([name, text]) {
   const value = name === "line" || name === "next" || name === "stands at" ? h("code", {}, text) : text;
@@ -80,7 +77,7 @@ const STRIP = { width: 1000, row: 14 };
 class Strip {
   constructor(doc, go) {
     this.doc = doc;
-    this.node = svg("svg", { class: "smr-strip", viewBox: `0 0 ${STRIP.width} ${STRIP.row * doc.threads.length + 4}`, preserveAspectRatio: "none", "aria-hidden": "true" });
+    this.node = svg("svg", { class: "smr-strip", viewBox: `0 0 ${STRIP.width} ${STRIP.row * doc.threads.length + 4}`, preserveAspectRatio: "none", style: `height: ${STRIP.row * doc.threads.length + 4}px`, "aria-hidden": "true" });
     this.node.addEventListener("click", (event) => {
       const { left, width } = this.node.getBoundingClientRect();
       go(Math.round(((event.clientX - left) / width) * this.steps));

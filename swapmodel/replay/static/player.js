@@ -9,7 +9,7 @@ const KEYS = [
   ["Space", "play, pause"],
   ["0 to 9", "let the thread of that CPU take one step; with Shift: run on until it waits"],
   ["r", "back to the recorded schedule"],
-  ["p", "predict: questions before each step, on and off"],
+  ["p", "predict: questions before each step, on and off; Escape leaves a question"],
   ["?", "this list"],
 ];
 
@@ -21,6 +21,7 @@ class Player {
     this.session = new Session(doc);
     this.listeners = [];
     this.predict = false;
+    this.asked = new Set(); // what a reader has answered, or been told, since predict was switched on
     this.build();
     this.show("");
   }
@@ -36,16 +37,18 @@ class Player {
     this.said = h("p", { class: "smr-said", role: "status", "aria-live": "polite" });
     this.note = h("p", { class: "smr-note smr-box", hidden: true });
     this.alarm = h("div", { class: "smr-alarm smr-box", hidden: true });
-    this.question = h("div", { class: "smr-question smr-box", hidden: true });
+    this.answer = h("p", { class: "smr-answer smr-box", hidden: true });
+    this.question = new QuestionBox({ leave: () => this.node.focus({ preventScroll: true }), say: (text) => this.announce(text) });
     this.node = h(
       "div",
-      { class: "smr", tabindex: "0", role: "group", "aria-label": `Replay of ${doc.scenario}`, "data-lm-suppress-shortcuts": "true", onkeydown: (event) => this.key(event) },
+      { class: "smr", tabindex: "0", role: "group", "aria-label": `Replay of ${doc.scenario}`, [NO_SHORTCUTS]: "true", onkeydown: (event) => this.key(event) },
       this.heading(),
       this.controls(),
       this.slider(),
       this.strip.node,
       this.said,
-      this.question,
+      this.question.node,
+      this.answer,
       this.now,
       this.alarm,
       this.note,
@@ -86,7 +89,7 @@ class Player {
     const held = this.doc.variants.length;
     if (number >= held) {
       const [kernel, fix] = this.more[number - held];
-      this.announce(`${labelOf(kernel, fix)} is being prepared by the kernel of this notebook`);
+      this.inform(`${labelOf(kernel, fix)} is being prepared by the kernel of this notebook.`);
       this.live.ask({ ask: "variant", kernel, fix });
       return;
     }
@@ -96,7 +99,7 @@ class Player {
   controls() {
     const step = (label, title, action) => button(label, title, () => this.do(action));
     this.play = button("Play", "Play or pause (Space)", () => this.toggle());
-    this.speed = h("select", { "aria-label": "Steps a second" }, SPEEDS.map((n) => h("option", { value: n, selected: n === 2 }, `${n}/s`)));
+    this.speed = h("select", { "aria-label": "Steps a second", onchange: () => this.timer && this.toggle(true) }, SPEEDS.map((n) => h("option", { value: n, selected: n === 2 }, `${n}/s`)));
     this.restore = step("↺ Recorded", "Back to the recorded schedule (r)", () => this.session.restore());
     this.toViolation = step("✖ Violation", "Go to the violation (v)", () => this.session.toViolation());
     this.asks = h("input", { type: "checkbox", onchange: () => this.setPredict(this.asks.checked) });
@@ -136,7 +139,7 @@ class Player {
         { class: "smr-controls" },
         copy("Commit message", () => storyColumns(this.session.whole())),
         copy("JSON", () => JSON.stringify(this.session.data())),
-        copy("Link", () => location.href.replace(/#.*$/, "") + "#" + this.session.link()),
+        !this.live && copy("Link", () => location.href.replace(/#.*$/, "") + "#" + this.session.link()),
         h("label", { class: "smr-file" }, "Load a trace ", file),
       ),
       this.copied,
@@ -151,6 +154,7 @@ class Player {
   // ---- what a reader does
 
   do(action) {
+    this.question.shut();
     action();
     this.show();
   }
@@ -159,7 +163,7 @@ class Player {
     const { ability, waits } = this.session.choices()[t];
     if (ability !== "ready") {
       if (ability === "unknown" && this.live) this.extend(t);
-      else this.announce(`${this.doc.threads[t]} ${waits || badgeOf(ability, this.session, t)}`);
+      else this.inform(`${this.doc.threads[t]} ${waits || badgeOf(ability, this.session, t)}.`);
       return;
     }
     if (what === "choose" && this.predict && this.askFirst(t, () => this.session.choose(t))) return;
@@ -169,7 +173,7 @@ class Player {
   forward() {
     const { session } = this, t = session.plan[session.at];
     if (t === undefined) {
-      this.announce(session.machine.violation ? "Nothing comes after the violation." : "The schedule ends here: choose who runs next.");
+      this.inform(session.machine.violation ? "Nothing comes after the violation." : "The schedule ends here: choose who runs next.");
       return;
     }
     if (this.predict && this.askFirst(t, () => session.go(session.at + 1))) return;
@@ -177,7 +181,7 @@ class Player {
   }
 
   extend(t) {
-    this.announce("The kernel of this notebook is asked what comes next");
+    this.inform("The kernel of this notebook is asked what comes next.");
     const schedule = rolled([...this.session.plan.slice(0, this.session.at), t]);
     this.live.ask({ ask: "extend", variant: this.session.machine.number, schedule });
   }
@@ -188,10 +192,12 @@ class Player {
     if (on) {
       this.timer = setInterval(() => {
         if (!this.node.isConnected || this.session.at >= this.session.plan.length) this.toggle(false);
-        else this.do(() => this.session.go(this.session.at + 1));
+        else this.forward();
+        if (this.question.isOpen) this.toggle(false);
       }, 1000 / Number(this.speed.value));
-    }
+    } else if (!this.question.isOpen) this.announce(this.where);
     setText(this.play, this.timer ? "Pause" : "Play");
+    this.play.setAttribute("aria-pressed", String(Boolean(this.timer)));
   }
 
   key(event) {
@@ -246,57 +252,32 @@ class Player {
   async load(file) {
     if (!file) return;
     const refused = file.size > LARGEST_FILE ? `${file.name}: is larger than the ${LARGEST_FILE >> 20} MB that a trace may have.` : this.session.open(await file.text(), file.name);
-    this.show(refused || `${file.name} is loaded.`);
-    if (refused) this.tell(refused);
+    this.show(refused ? undefined : `${file.name} is loaded.`);
+    if (refused) this.inform(refused);
   }
 
   // ---- predict
 
-  setPredict(on) {
+  setPredict(on, asked = new Set()) {
     this.predict = on;
+    this.asked = asked;
     this.asks.checked = on;
-    this.question.hidden = true;
-    this.show();
+    this.do(() => {});
     this.announce(on ? "Predict: each step asks first." : "Predict is off.");
   }
 
   // Asks about the step that thread t takes next. False if there is nothing to ask.
   askFirst(t, reveal) {
-    const question = questionAbout(this.session, t);
+    const question = questionAbout(this.session, t, this.asked);
     if (!question) return false;
-    const hint = h("p", { class: "smr-hint" });
-    const go = (words) => {
-      this.question.hidden = true;
+    this.question.open(question, (words) => {
+      this.asked.add(question.key);
       this.do(reveal);
+      setText(this.answer, `${words} ${question.told}`);
+      this.answer.hidden = false;
       this.announce(`${words} ${question.told}`);
-      this.node.focus({ preventScroll: true });
-    };
-    const boxes = question.choices?.map((name, i) => h("label", {}, h("input", { type: "checkbox", value: i }), ` ${name}`));
-    const field = boxes ? h("fieldset", {}, h("legend", {}, question.prompt), boxes) : h("label", {}, question.prompt, " ", h("input", { type: "text", size: 6, autocomplete: "off" }));
-    const answer = () => (boxes ? boxes.map((box) => box.firstChild).filter((box) => box.checked).map((box) => Number(box.value)) : field.querySelector("input").value);
-    const form = h(
-      "form",
-      {
-        onsubmit: (event) => {
-          event.preventDefault();
-          const wrong = question.check(answer());
-          if (!wrong) go("Right.");
-          else this.hint(hint, wrong);
-        },
-      },
-      field,
-      h("div", { class: "smr-controls" }, h("button", { type: "submit" }, "Answer"), button("Show me", "Show the answer and take the step", () => go("The answer:"))),
-      hint,
-    );
-    this.question.replaceChildren(form);
-    this.question.hidden = false;
-    form.querySelector("input").focus();
+    });
     return true;
-  }
-
-  hint(node, words) {
-    setText(node, words);
-    this.announce(words);
   }
 
   // ---- showing
@@ -305,10 +286,21 @@ class Player {
     setText(this.said, text);
   }
 
+  // While it plays, only where another thread goes on: nobody can listen to 20 steps a second.
+  announceStep(said) {
+    const [before, last] = this.session.machine.steps.slice(-2), sameThread = last && before.thread === last.thread;
+    if (said || !this.timer || !sameThread || this.session.machine.violation) this.announce(said || this.where);
+  }
+
   // A sentence that stays until the next step.
   tell(text) {
     this.note.hidden = !text;
     setText(this.note, text);
+  }
+
+  inform(text) {
+    this.announce(text);
+    this.tell(text);
   }
 
   show(said) {
@@ -320,15 +312,17 @@ class Player {
     this.range.setAttribute("aria-valuetext", `${place}: ${words}`);
     setText(this.count, ` ${session.at} / ${session.plan.length}`);
     refill(this.now, [place, words], () => [h("strong", {}, place), " ", words]);
-    this.announce(said ?? `${place}: ${words}`);
+    this.where = `${place}: ${words}`;
+    this.announceStep(said);
+    this.answer.hidden = true;
     this.tell(session.note);
     this.showAlarm();
     this.restore.setAttribute("aria-disabled", String(session.recorded));
     this.toViolation.hidden = session.facts.violation < 0;
     this.select.value = String(machine.number);
-    setText(this.told, session.recorded ? session.variant.told : "a schedule of your own");
+    setText(this.told, session.recorded ? session.variant.told || "not searched here" : "a schedule of your own");
     this.strip.show(session);
-    this.lanes.show(session, this.predict);
+    this.lanes.show(session, this.predict && hidesRunners(session, this.asked));
     this.picture.show(machine);
     for (const listener of this.listeners) listener(session);
   }
@@ -377,7 +371,7 @@ function mount(root) {
   details.append(shown);
   const restore = () => {
     const refused = player.session.follow(location.hash);
-    if (refused) player.tell(refused);
+    if (refused) player.inform(refused);
     else if (location.hash.startsWith(`#${LINK}=`)) player.show();
   };
   window.addEventListener("hashchange", restore);

@@ -1,9 +1,15 @@
 // Questions about the next step, asked before it is shown: who can run, and what a byte of swap_map will be.
 
-// {prompt, choices or null, answers(given) -> "" if right, else a hint, told} about the step that thread t takes next; null if
-// there is nothing to ask.
-function questionAbout(session, t) {
-  return byteQuestion(session, t) || runnersQuestion(session);
+// {key, prompt, choices or null, check(given) -> "" if right, else a hint, told} about the step that thread t takes next; null if
+// there is nothing to ask, or if `asked` holds the key of what there is.
+function questionAbout(session, t, asked) {
+  return [byteQuestion(session, t), runnersQuestion(session)].find((question) => question && !asked.has(question.key)) || null;
+}
+
+// Should the page keep to itself who can run and what the next steps store?
+function hidesRunners(session, asked) {
+  const question = runnersQuestion(session);
+  return !question || !asked.has(question.key);
 }
 
 function byteQuestion(session, t) {
@@ -13,7 +19,7 @@ function byteQuestion(session, t) {
   if (!write) return null;
   const [word, value] = write, before = machine.words[word], name = doc.words[word][0], where = innermost(machine, t);
   return {
-    kind: "byte",
+    key: [machine.number, ...rolled([...session.plan.slice(0, session.at), t])].join(" "),
     prompt: `${doc.threads[t]} is about to store to ${name} in ${where}(). It is ${SHOW.show_byte(before)} now. What will it be?`,
     choices: null,
     told: `${name} ${SHOW.show_byte(before)} -> ${SHOW.show_byte(value)}: ${byteMeaning(value)}`,
@@ -31,10 +37,10 @@ function innermost(machine, t) {
 // "" if `given` is the byte that comes; else what to think about, without the answer.
 function byteHint(given, before, value) {
   const number = byteGiven(given);
-  if (number === null) return "A byte is written as 0x40, or as a number from 0 to 255.";
+  if (number === null) return "A byte is written as 0x and two hex digits, or as a number from 0 to 255.";
   if (number === value) return "";
-  const has = before & 0x40 ? "has SWAP_HAS_CACHE (0x40) set" : "has no SWAP_HAS_CACHE (0x40)";
-  const counts = `Bits 0 to 5 are the count; the byte ${has} and says: ${byteMeaning(before)}.`;
+  const cached = before & 0x40 ? "is set" : "is not set";
+  const counts = `Bits 0 to 5 are the count, bit 6 is SWAP_HAS_CACHE, which ${cached} now; the byte says: ${byteMeaning(before)}.`;
   if (number === before) return `${counts} The step changes it.`;
   if (value === 0x40 && number === 0) return `${counts} When the last reference goes the slot is not free yet: who still counts it?`;
   if ((number ^ value) === 0x40) return `${counts} Think about the cache bit again: does this step add or take the swap cache's claim?`;
@@ -51,11 +57,12 @@ function runnersQuestion(session) {
   const abilities = session.choices(), able = abilities.map(({ ability }) => ability === "ready");
   if (!abilities.some(({ ability }) => ability === "blocked")) return null;
   const waits = abilities.map(({ waits }, t) => (waits ? `${session.doc.threads[t]} ${waits}` : "")).filter(Boolean);
+  const told = `Able to run: ${session.doc.threads.filter((_, t) => able[t]).join(", ") || "nobody"}. ${waits.join("; ")}.`;
   return {
-    kind: "runners",
+    key: told,
     prompt: "Who is able to run now?",
     choices: session.doc.threads,
-    told: `Able to run: ${session.doc.threads.filter((_, t) => able[t]).join(", ") || "nobody"}. ${waits.join("; ")}.`,
+    told,
     check: (given) => runnersHint(session, able, given, abilities),
   };
 }

@@ -132,7 +132,7 @@ class Session {
   link() {
     const runs = rolled(this.plan), turns = [];
     for (let i = 0; i < runs.length; i += 2) turns.push(`${runs[i]}x${runs[i + 1]}`);
-    const parts = [this.doc.scenario, this.variant.kernel, this.variant.fix || "", this.recorded ? "" : turns.join("."), this.at];
+    const parts = [this.doc.scenario, this.variant.kernel, this.variant.fix || "", this.recorded ? "" : turns.join("."), this.at, sizesOf(this.doc)];
     return `${LINK}=${parts.map(encodeURIComponent).join(":")}`;
   }
 
@@ -146,9 +146,9 @@ class Session {
     } catch {
       return "The link can't be read: it has been cut or changed.";
     }
-    const [scenario, kernel, fix, turns, step] = parts;
-    if (scenario !== this.doc.scenario) return "";
-    if (parts.length !== 5 || !/^(\d{1,2}x\d{1,6}(\.\d{1,2}x\d{1,6})*)?$/.test(turns) || !/^\d{1,6}$/.test(step)) return "The link can't be read: it has been cut or changed.";
+    const [scenario, kernel, fix, turns, step, sizes] = parts;
+    if (scenario !== this.doc.scenario || (parts.length === 6 && sizes !== sizesOf(this.doc))) return "";
+    if (parts.length !== 6 || !/^(\d{1,2}x\d{1,6}(\.\d{1,2}x\d{1,6})*)?$/.test(turns) || !/^\d{1,6}$/.test(step)) return "The link can't be read: it has been cut or changed.";
     const runs = turns ? turns.split(/[x.]/).map(Number) : null;
     return this.load({ kernel, fix: fix || null, runs, step: Number(step) });
   }
@@ -194,6 +194,7 @@ class Session {
     if (number < 0) return `${where}this page does not hold ${short(kernel)}${fix ? ` with ${short(fix)}` : ""}.`;
     const variant = this.doc.variants[number];
     if (source !== undefined && source !== variant.source) return `${where}was made from other source text (${short(source)}; here it is ${variant.source}).`;
+    if (runs && (runs.length % 2 || runs.some((n) => !(n >= 0)))) return `${where}is no schedule: a thread and its number of steps by turns.`;
     if (runs?.some((t, i) => i % 2 === 0 && !(t < this.doc.threads.length))) return `${where}names a thread that there is not.`;
     const wanted = (runs || []).reduce((sum, n, i) => (i % 2 ? sum + n : sum), 0);
     if (wanted > 1e6) return `${where}is longer than a million steps.`;
@@ -208,6 +209,8 @@ class Session {
     return "";
   }
 }
+
+const sizesOf = (doc) => Object.values(doc.machine).join(".");
 
 const short = (value) => {
   const told = JSON.stringify(value) ?? "nothing";
