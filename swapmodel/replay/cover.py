@@ -18,7 +18,7 @@ from ..program import System
 
 STATES = 300_000
 WALKED = 1_000_000  # steps of random schedules in all
-EDGES = 6_000  # a page should stay below 400 kB
+EDGES = 4_500  # a page should stay below 400 kB
 STAYS = (0.9, 0.97, 0.99, 0.997)  # how likely a thread takes the next step too
 LONGEST = 30_000  # steps of one of them
 MOST_ENDS = 300  # memories in which the accounting is wrong at the end; more are not written into a page
@@ -42,15 +42,25 @@ class Covered(NamedTuple):
     ends: tuple[Ending, ...]
 
 
+class Effort(NamedTuple):
+    """How much is explored: states, and steps of random schedules where those do not suffice."""
+
+    states: int = STATES
+    walked: int = WALKED
+
+
+LITTLE = Effort(20_000, 100_000)  # where a search was given up: nobody waits for the page longer than for that
+
+
 def cover(
-    system: System, schedules: Sequence[Sequence[int]] = (), max_states: int = STATES, tick: Tick | None = None
+    system: System, schedules: Sequence[Sequence[int]] = (), effort: Effort = Effort(), tick: Tick | None = None
 ) -> Covered:
-    """Grows the step graphs of `system`: along all interleavings, or through `max_states` states and random ones besides, those
+    """Grows the step graphs of `system`: along all interleavings, or as many as `effort` allows and random ones besides, those
     that begin with a part of one of `schedules` among them."""
     with no_collection():
-        ends = _explored(system, Budget(max_states, tick=tick))
+        ends = _explored(system, Budget(effort.states, tick=tick))
         if ends is None:
-            _walk(system, schedules, tick)
+            _walk(system, schedules, effort.walked, tick)
     if ends is None or len(ends) > MOST_ENDS:
         return Covered(False, ())
     return Covered(True, tuple(ends))
@@ -119,14 +129,14 @@ def _wrong_ends(system: System, memories: Sequence[tuple[Any, ...]], finals: set
     return found
 
 
-def _walk(system: System, schedules: Sequence[Sequence[int]], tick: Tick | None) -> None:
-    """The schedules themselves, then random ones of WALKED steps in all; fewer where the graphs grow too large for a page."""
+def _walk(system: System, schedules: Sequence[Sequence[int]], most: int, tick: Tick | None) -> None:
+    """The schedules themselves, then random ones of `most` steps in all; fewer where the graphs grow too large for a page."""
     for schedule in schedules:
         recorded_walker = Walker(system)
         for t in schedule:
             recorded_walker.take(t)
     chance, walked, walk = random.Random(1), 0, 0
-    while walked < WALKED and known_edges(system) < EDGES:
+    while walked < most and known_edges(system) < EDGES:
         walker = Walker(system)
         recorded = chance.choice(schedules) if schedules else ()
         for t in recorded[: chance.randrange(len(recorded) + 1)]:

@@ -12,7 +12,7 @@ from ..kernel import Kernel, Replacements, source_hash
 from ..machine import Memory
 from ..program import System
 from ..scenarios import Parameters, Scenario
-from .cover import Covered, Ending, cover
+from .cover import Covered, Effort, Ending, cover
 from .graphs import graph_of
 from .tables import Numbered, Tables, locks_of, objects_of, words_of
 from .values import encode, named_types
@@ -52,15 +52,16 @@ def document(
     variants: Sequence[Variant],
     tick: Any = None,
     covered: dict[int, Covered] | None = None,
+    effort: Effort = Effort(),
 ) -> dict[str, Any]:
     """The document; its first variant is the one shown first. The graphs of each are grown until they are complete, or as far
-    as the budget of cover() goes; once for each variant, where `covered` holds by their numbers what an earlier call found."""
+    as `effort` goes; once for each variant, where `covered` holds by their numbers what an earlier call found."""
     memory = variants[0].system.memory
     tables, graphs = Tables(memory), Numbered()
     schedules = [v.schedule for v in variants if v.schedule]
     covered = {} if covered is None else covered
     for number in set(range(len(variants))) - set(covered):
-        covered[number] = cover(variants[number].system, schedules, tick=tick)
+        covered[number] = cover(variants[number].system, schedules, effort, tick)
     told = [variant_row(v, covered[number], tables, graphs) for number, v in enumerate(variants)]
     return {
         "format": FORMAT,

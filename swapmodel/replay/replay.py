@@ -20,7 +20,7 @@ from ..trace import Recorder, record
 from ..verdict import Verdict, all_recorded, cell_name, check, demand_verdict
 from ..versions import KERNELS
 from ..views import closing, failure, summary, wrapped
-from .cover import Covered, learn
+from .cover import LITTLE, Covered, Effort, learn
 from .document import Variant, document, unrolled
 from .page import fragment, page
 
@@ -120,11 +120,10 @@ class Replay:
     def document(self) -> dict[str, Any]:
         """The document that the player interprets: see document.py."""
         if self._document is None:
-            progress = Progress(f"replay of {self.verdict.scenario.name}")
+            verdict, progress = self.verdict, Progress(f"replay of {self.verdict.scenario.name}")
+            effort = LITTLE if verdict.verdict == "unfinished" else Effort()
             try:
-                self._document = document(
-                    self.verdict.scenario, self.verdict.parameters, self.variants, progress, self._covered
-                )
+                self._document = document(verdict.scenario, verdict.parameters, self.variants, progress, self._covered, effort)
             finally:
                 progress.close()
         return self._document

@@ -336,7 +336,7 @@ def one_after_the_other(processes, pages):
     return opened({**head, "machine": machine, "source": source, "schedule": turns, "step": 0})
 
 
-@pytest.mark.parametrize(("processes", "pages"), [(2, 16), (2, 512), (6, 2)])
+@pytest.mark.parametrize(("processes", "pages"), [(2, 512), (6, 2)])
 def test_large_and_many(open_page, tmp_path, screenshot, processes, pages):
     """Readable, and below 400 kB. How long a step takes is measured by tests/latency.py."""
     file = tmp_path / "large.html"
