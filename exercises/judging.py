@@ -112,6 +112,8 @@ MISTAKES = {
 
 def mistake_hint(verdict: Verdict) -> str:
     violation = verdict.outcome.violation
+    if "returns without its end" in remedy(verdict):  # a section left open is found where somebody sleeps much later
+        return MISTAKES["lock misuse"]
     return MISTAKES.get(violation.kind, "") if violation else ""
 
 

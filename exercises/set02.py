@@ -216,6 +216,10 @@ ORDER_HINTS = (
         "Others must find the folio, locked, before its data are there: else two would read.",
     ),
     ({"swap_free", "folio_add_anon_rmap_pte"}, "In v6.8 do_swap_page() drops the count under the PTL before it maps the page."),
+    (
+        {"add_to_swap_cache", "swap_duplicate"},
+        "Once the entry is in a PTE, a fault looks in the cache: what must be there before it?",
+    ),
     ({"swap_duplicate"}, "The count rises before the PTE that it stands for is stored."),
     ({"swap_writepage"}, "What is written is what nobody can change through a PTE any more."),
     ({"pte_offset_map_lock"}, "Everything about a PTE happens under its lock."),

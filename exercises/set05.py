@@ -60,7 +60,7 @@ def race_hint(question: Question, recorder: Recorder) -> str:
     if first.operation is None and 0 not in ran[began:]:
         return f"{question.threads[0]} has run to its end before swapoff: stop it in its window."
     if 1 in ran and not dropped:
-        return "swapoff meets an entry that is still there, and waits or brings the page back: let it be dropped first."
+        return "swapoff meets a reference that still counts, and goes round or brings the page back: let it be dropped first."
     if ("si.swap_map", "NULL") not in changes:
         return "Nothing was taken away before the last look: swapoff's turn is too short."
     if first.operation is not None:
@@ -212,6 +212,7 @@ KINDS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ),
     ("a section with interrupts off", ("yield local_irq_disable()",), "yield local_irq_enable()"),
 )
+PIN = 1  # of these: the one that can be refused
 
 
 def vary_c(seed: int, random: Random) -> dict[str, Any]:
@@ -253,7 +254,9 @@ def judge_c(question: Question, answer: Any) -> Result:
     if any(placed(question.kind, later).verdict == "holds" for later in "abcd" if later > place):
         return wrong(
             f"Begun at {place} it is closed, but there is a later place.",
-            "Until which line does the entry itself keep swapoff away?",
+            "What does a refusal mean, and what is left to do then?"
+            if question.kind == PIN
+            else "Until which line does the entry itself keep swapoff away?",
         )
     return right("One line later and the explorer finds the race again.", verdict)
 
@@ -261,7 +264,7 @@ def judge_c(question: Question, answer: Any) -> Result:
 def place_hint(kind: int, place: str) -> str:
     if place == "d":
         return "Look at the columns: which function is it that fails? It runs before your line."
-    if kind == 1:
+    if kind == PIN:
         return "See whether the pin was refused in the columns, and what was touched then."
     return "The grace period began, and ended, before your section did: what must still be counted when the section begins?"
 

@@ -289,6 +289,6 @@ EXERCISES = (
     Exercise("ex06a", "Pin the device", "a function free_swap_and_cache(entry)", vary_a, judge_a),
     Exercise("ex06b", "Without a pin", "a function of the name asked for", vary_b, judge_b),
     Exercise("ex06c", "Mend somebody's fix", "a function free_swap_and_cache(entry)", vary_c, judge_c),
-    Exercise("ex06d", "With si->lock (hard)", "a function free_swap_and_cache(entry)", vary_d, judge_d),
+    Exercise("ex06d", "With si->lock", "a function free_swap_and_cache(entry)", vary_d, judge_d),
     Exercise("ex06e", "Lock order", "a list of all the locks, outermost first", vary_e, judge_e),
 )

@@ -279,7 +279,7 @@ def mend_hint(verdict: Verdict) -> str:
             "The ticket did not exclude the other: compare when it is taken, when the slot is read, and when it is given back."
         )
     if violation is not None and violation.kind == "reference count":
-        return "Somebody leaves with a folio that nobody gives back: what had been taken before that return?"
+        return "Something was taken and never given back: what does the function have in hand at each return?"
     return "A ticket was left: go through every path on which swapcache_prepare() was successful."
 
 

@@ -141,6 +141,7 @@ MISTAKES: dict[str, tuple[Wrong, ...]] = {
     "ex02c": (
         Wrong("written first", swapped("ex02c", "swap_writepage", "swap_duplicate"), "through a PTE any more"),
         Wrong("the cache needs no slot", swapped("ex02c", "folio_alloc_swap", "add_to_swap_cache"), "who hands it out?"),
+        Wrong("counted first", swapped("ex02c", "add_to_swap_cache", "swap_duplicate"), "a fault looks in the cache"),
         Wrong("unmapped first", swapped("ex02c", "swap_duplicate", "folio_remove_rmap_pte"), "The count rises before"),
     ),
     "ex03a": (
@@ -211,6 +212,7 @@ MISTAKES: dict[str, tuple[Wrong, ...]] = {
         Wrong("to be on the safe side", given("a"), "Until which line"),
         Wrong("before the first look", given("c"), "The grace period began"),
         Wrong("before the last look", given("d"), "which function is it that fails?"),
+        Wrong("a pin, on the safe side", given("b"), "What does a refusal mean", seed=1),
         Wrong("a pin is refused: too late anyway", given("d"), "which function is it", seed=1),
     ),
     "ex05d": (
@@ -234,7 +236,7 @@ MISTAKES: dict[str, tuple[Wrong, ...]] = {
             fix(SHMEM.replace("    old =", RCU + "    old =").replace("    if old", DONE + "    if old")),
             "over before the last look",
         ),
-        Wrong("not ended", fix(SHMEM.replace(CALL, RCU + CALL)), "nothing there may sleep"),
+        Wrong("not ended", fix(SHMEM.replace(CALL, RCU + CALL)), "given back before you return"),
         Wrong("a pin", fix(SHMEM.replace(CALL, "    yield percpu_ref_put(1)\n" + CALL)), "what they mark"),
         Wrong("begun late", fix(BODY.replace(TAIL, RCU + TAIL) + DONE + END), "began too late", seed=1),
     ),
@@ -303,7 +305,7 @@ MISTAKES: dict[str, tuple[Wrong, ...]] = {
             fix(half_mended(0)[1].replace(READ, PREPARE + "    " + CLEAR.replace("\n    ", "\n        ").rstrip(" ") + READ)),
             "did not exclude the other",
         ),
-        Wrong("taken late", fix(half_mended(2)[1]), "nobody gives back"),
+        Wrong("taken late", fix(half_mended(2)[1]), "in hand at each return"),
         Wrong("given back unasked", fix(half_mended(0)[1].replace(PUT_LINE, CLEAR + PUT_LINE)), "that nobody took"),
     ),
 }

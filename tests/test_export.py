@@ -246,7 +246,7 @@ def test_where_it_holds_the_columns_end_with_the_wait(miss):
     text = commit_message(miss)
     assert "spin_lock(mm1->page_table_lock)" in text
     told = " ".join(text.split())
-    assert told.endswith("<swapoff waits in synchronize_rcu() for process, which holds the spinlock mm1.page_table_lock>")
+    assert told.endswith("<swapoff waits in synchronize_rcu() for process, which holds the spinlock mm1->page_table_lock>")
 
 
 def test_the_nearest_miss_reads_back_too(miss):

@@ -21,7 +21,7 @@ NEXT = """Next:
   swapmodel check shmem-truncate               the real one
   swapmodel replay shmem-truncate --html race.html   step through it in a browser, be the scheduler
   swapmodel list                               scenarios, kernels and fixes
-  jupyter lab notebooks/00-start-here.ipynb    the same, to play with"""
+  jupyter lab                                  and in it notebooks/00-start-here.ipynb: the same, to play with"""
 
 
 def main_job(given: argparse.Namespace) -> int:
@@ -31,7 +31,7 @@ def main_job(given: argparse.Namespace) -> int:
         cells = list(pool.map(main_cell, MAIN_JOB))
     print(table([("scenario", "kernel", "verdict", "states", ""), *(row for row, _ in cells)]), "\n", sep="")
     print("States of a VIOLATED cell: those looked at until a counterexample was found.\n")
-    print("\n".join(why for _, why in cells), "\n", NEXT, sep="\n")
+    print("\n".join(why for _, why in cells), NEXT, sep="\n\n")
     return 0
 
 

@@ -110,7 +110,7 @@ def cell(row: Row, name: str, starts: list[int], column: int, width: int) -> lis
 
 def parts_of(row: Row, name: str, starts: list[int], column: int, width: int) -> list[str]:
     """A row's lines: indented as deep as its call, as far as there is room for its longest word."""
-    text = f"<{name} {row.text}>" if row.kind == "wait" else c_names(row.text)
+    text = c_names(f"<{name} {row.text}>" if row.kind == "wait" else row.text)
     start = starts[column]
     longest = max(map(len, text.split()))
     room = width - start - longest - (2 if longest < len(text) else 0)

@@ -208,7 +208,8 @@ def _wait(event: Wait, system: System) -> Bound:
         assert step.operation is not None
         told = explain_wait(memory, words, thread, step.operation).removeprefix("waits ")
         if lock is None:
-            return told.split()[: len(why.split())] == why.split()
+            said = why.replace("->", ".").split()
+            return told.split()[: len(said)] == said
         found, _, held = told.removeprefix("for ").partition(" to become ")[0].partition(", held by ")
         return told.startswith("for ") and bool(lock.fullmatch(found.replace(" ", ""))) and holder in ("", held)
 
