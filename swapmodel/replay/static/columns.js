@@ -62,7 +62,7 @@ const isApart = (row, page) => !partsOf(row, page).some((part) => beginsIn(part,
 // A row's lines: indented as deep as its call, as far as there is room for its longest word.
 function partsOf(row, { order, names, starts, width }) {
   const column = order.indexOf(row.thread), start = starts[column];
-  const text = row.kind === "wait" ? `<${names[column]} ${row.text}>` : row.text.replace(POINTERS, "$1->");
+  const text = (row.kind === "wait" ? `<${names[column]} ${row.text}>` : row.text).replace(POINTERS, "$1->");
   const longest = Math.max(...text.split(/\s+/).map((word) => word.length));
   const room = width - start - longest - (longest < text.length ? 2 : 0), indent = Math.max(0, Math.min(row.depth, room));
   return wrapWords(text, Math.max(width - start, longest + 2), indent, indent + 2).map((part) => " ".repeat(start) + part);
