@@ -80,8 +80,15 @@ def test_names_are_text_wherever_they_stand():
 def test_what_is_no_verdict_is_refused():
     with pytest.raises(ValueError, match=r"Replay\(\) takes a verdict"):
         Replay(42)
+    with pytest.raises(ValueError, match="kernels is one or several of what check"):
+        Replay(check("munmap-write-locked"), 5)
     with pytest.raises(ValueError, match="no kernel is named 'v9'; did you mean"):
         Replay(check("munmap-write-locked"), kernels=["v9"])
+
+
+def test_one_kernel_or_fix_may_stand_alone():
+    shown = Replay(check("munmap-write-locked"), "v6.9", "rcu-read-lock")
+    assert [(v.kernel.name, v.fix) for v in shown.variants] == [("v6.8", ""), ("v6.9", ""), ("v6.8", "rcu-read-lock")]
 
 
 def test_a_name_is_checked_first():

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from ..explain.replayed import follow, waits_for
 from ..export.columns import story_columns
-from ..fixes import FIXES
+from ..fixes import FIXES, Fix
 from ..fixes.given import functions_of_fix
 from ..kernel import Kernel
-from ..names import look_up_or_take
+from ..names import look_up_or_take, quoted
 from ..progress import Progress
 from ..scenarios import SCENARIOS, Parameters
 from ..trace import Recorder, record
@@ -48,6 +48,7 @@ class Replay:
             verdict = check(verdict)
         demand_verdict("Replay", verdict)
         self.verdict, self.static = verdict, static
+        kernels, fixes = listed("kernels", kernels), listed("fixes", fixes)
         self.variants = variants_beside(verdict, kernels, fixes)
         self._widget: Any = None
         self._document: dict[str, Any] | None = None
@@ -171,6 +172,16 @@ class Replay:
 def live() -> bool:
     """Does a notebook's kernel run here, and are there widgets?"""
     return "ipykernel.kernelapp" in sys.modules and find_spec("anywidget") is not None
+
+
+def listed(argument: str, given: Any) -> list[Any]:
+    """One thing, or several: as a list. ValueError for what is neither."""
+    if isinstance(given, str | Kernel | Fix) or callable(given):
+        return [given]
+    try:
+        return [given] if isinstance(given, Mapping) else list(given)
+    except TypeError:
+        raise ValueError(f"{argument} is one or several of what check() takes, not {quoted(given)}") from None
 
 
 def variants_beside(verdict: Verdict, kernels: Iterable[Any], fixes: Iterable[Any]) -> list[Variant]:

@@ -24,19 +24,6 @@ function wordsOf(doc, [name, given]) {
   return addresses.map((address) => ({ name: nameOfAddress(doc, address), word: address[0] }));
 }
 
-const describeStep = (machine, step, everyStep = false) => described(machine.doc, traceStep(machine, step), everyStep);
-
-function described(doc, step, everyStep) {
-  const { name, subject, value } = step;
-  if (RCU_WAIT[name]) return RCU_WAIT[name];
-  if (TAKES.test(name) || DROPS.test(name) || WAITS.has(name)) {
-    return `${plainName(name)}(${subject})${name === "folio_trylock" && value === false ? " fails" : ""}`;
-  }
-  if (step.changes.length) return step.changes.map(showChange).join(", ");
-  if (!everyStep) return "";
-  return value === null ? step.text : `${step.text} = ${text(doc.types, value)}`;
-}
-
 function showChange({ name, before, after }) {
   return after === "freed" || after === "allocated" ? `${name} is ${after}` : `${name} ${before} -> ${after}`;
 }
