@@ -41,6 +41,8 @@ def test_the_main_job(capsys):
     ]
     assert re.search(r"thread, v6.8: Swapoff waits in synchronize_rcu\(\) for process 1, which holds .*page_table_lock", out)
     assert "Next:" in out
+    [shown] = re.findall(r"^```\n(scenario .*?\n)```", (Path(__file__).parent.parent / "README.md").read_text(), re.M | re.S)
+    assert shown in out
 
 
 TRACES = Path(__file__).parent / "traces"
