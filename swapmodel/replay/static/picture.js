@@ -130,6 +130,7 @@ class Picture {
     const pages = this.field("nr_pages", m.nr_pages), exclusive = this.field("AnonExclusive", m.anon_exclusive, this.subpages(m));
     const fields = [this.field("lock", m.locked, this.holder(m.locked)), state, this.field("refcount", m.refcount)];
     fields.push(this.field("mapcount", m.mapcount), this.field("swap", m.swap), pages);
+    if (this.value(m.content).length || this.changed.has(m.content)) fields.push(this.field("content", m.content));
     if (this.value(m.nr_pages) > 1) fields.push({ name: "sub-pages", text: this.cached(object) });
     if (this.value(m.anon_exclusive) || this.changed.has(m.anon_exclusive)) fields.push(exclusive);
     const dead = !this.alive(object);
