@@ -21,7 +21,7 @@ from ..verdict import Verdict, all_recorded, cell_name, check, demand_verdict
 from ..versions import KERNELS
 from ..views import closing, failure, summary, wrapped
 from .cover import LITTLE, Covered, Effort, learn
-from .document import Variant, document, unrolled
+from .document import Variant, document, unrolled, variant_of
 from .page import fragment, page
 
 BESIDE = ("as-argued", "v6.8", "v6.9")  # the kernels that a reader can switch to, if nothing else is said
@@ -159,7 +159,7 @@ class Replay:
         """Another kernel or fix for the reader to switch to; its number among the variants. May raise what check() raises."""
         names = [(v.kernel.name, v.fix) for v in self.variants]
         if (kernel, fix) not in names:
-            self.variants.append(other(self.verdict, kernel, fix or None, self.variants[0].schedule))
+            self.variants.append(other(self.verdict, kernel, fix or None))
             self._document = None
         return [(v.kernel.name, v.fix) for v in self.variants].index((kernel, fix))
 
@@ -188,7 +188,7 @@ def variants_beside(verdict: Verdict, kernels: Iterable[Any], fixes: Iterable[An
     """The verdict's own variant first, then the others, each once."""
     found = [own(verdict)]
     for kernel, fix in [*((k, None) for k in kernels), *((verdict.kernel, f) for f in fixes)]:
-        made = other(verdict, kernel, fix, found[0].schedule)
+        made = other(verdict, kernel, fix)
         if (made.kernel.name, made.fix) not in [(v.kernel.name, v.fix) for v in found]:
             found.append(made)
     return found
@@ -206,13 +206,13 @@ def own(verdict: Verdict) -> Variant:
     return Variant(verdict.kernel, verdict.fix, verdict.functions, system, schedule, told)
 
 
-def other(verdict: Verdict, kernel: Any, fix: Any, schedule: Sequence[int]) -> Variant:
+def other(verdict: Verdict, kernel: Any, fix: Any) -> Variant:
     """The same scenario elsewhere, with the verdict's schedule as far as it goes there."""
     chosen = look_up_or_take("kernel", kernel, KERNELS)
     functions, name = functions_of_fix(fix)
-    system = verdict.scenario.system(chosen, verdict.parameters, functions)
-    followed = follow(verdict.recorder.steps, system).recorder.steps if verdict.recorder else []
-    return Variant(chosen, name, functions, system, [s.thread for s in followed], known(verdict, chosen, name))
+    made = variant_of(verdict.scenario, verdict.parameters, chosen, functions, name)
+    followed = follow(verdict.recorder.steps, made.system).recorder.steps if verdict.recorder else []
+    return made._replace(schedule=[s.thread for s in followed], told=known(verdict, chosen, name))
 
 
 def known(verdict: Verdict, kernel: Kernel, fix: str) -> str:
