@@ -9,8 +9,9 @@ import pytest
 NO_BROWSER = "no Chromium here: install Debian's package chromium to run the browser tests"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium():
+    """One for each file: while it lives, playwright's event loop runs in this process, and there can't be another one."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright, of the test extra, is not installed")
     where = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if where is None:

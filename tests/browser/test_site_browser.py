@@ -4,7 +4,6 @@ SWAPMODEL_SCREENSHOTS names a folder that keeps the screenshots."""
 
 import itertools
 import os
-import shutil
 from pathlib import Path
 
 import pytest
@@ -13,8 +12,6 @@ from swapmodel.site import Sources, build
 
 from ..small_checkout import write_checkout
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed: no browser test of the site")
 PAGES = [
     *("index.html", "01-first.html", "02-second.html", "exercises-01-first.html", "diagrams.html"),
     *("scenarios.html", "kernels.html", "fixes.html", "questions.html", "api.html", "model.html"),
@@ -36,22 +33,13 @@ def pictures(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="module")
-def browser():
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: no browser test of the site")
-    with sync_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield started
-        started.close()
-
-
 @pytest.fixture
-def opened(browser, site):
+def opened(chromium, site):
     """Opens pages of the site, offline. Any request that is not for a file, and any message on the console, fails the test."""
     contexts, wrong = [], []
 
     def open_page(name="index.html", *, width=1400, **options):
-        context = browser.new_context(viewport={"width": width, "height": 900}, offline=True, **options)
+        context = chromium.new_context(viewport={"width": width, "height": 900}, offline=True, **options)
         contexts.append(context)
         page = context.new_page()
         page.on("request", lambda r: r.url.startswith(("file://", "data:")) or wrong.append(r.url))
