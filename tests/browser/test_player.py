@@ -155,6 +155,7 @@ def copied(page, label):
     page.get_by_role("button", name=f"Copy {label}").click()
     page.wait_for_function("() => document.querySelector('.smr-said').textContent === 'Copied.'")
     text = page.locator("textarea").input_value()
+    page.bring_to_front()  # a page that is not in front may not read the clipboard
     assert page.evaluate("navigator.clipboard.readText()") == text
     return text
 
