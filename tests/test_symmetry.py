@@ -34,7 +34,7 @@ def canonical(space, state):
     places = [state & mask for mask in space.masks]
     bits = space.shift // len(space.threads)
     places[0], places[1] = places[1] >> bits, places[0] << bits  # both programs number their steps alike
-    return (space._number(tuple(changed), 0, 0) << space.shift) + sum(places)
+    return (space._number(space.memories.pack(tuple(changed)), 0, 0) << space.shift) + sum(places)
 
 
 def violations(space, make_canonical):

@@ -21,7 +21,7 @@ import itertools
 import random
 from typing import Any
 
-from ..machine import Cpu, Violation
+from ..machine import Cpu
 from ..program import System
 from .space import Found, Space, Watched
 
@@ -48,27 +48,6 @@ class Traced(Watched):
             self.reads.add(word)
             self.order.append((word, value, self.taking))
         return value
-
-
-class Looked:
-    """Words that note which of them an oracle looks at."""
-
-    def __init__(self, words: tuple[Any, ...], seen: set[int]):
-        self._words, self._seen = words, seen
-
-    def __len__(self) -> int:
-        return len(self._words)
-
-    def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, slice):
-            self._seen.update(range(*index.indices(len(self._words))))
-        else:
-            self._seen.add(index % len(self._words))
-        return self._words[index]
-
-    def __iter__(self) -> Any:
-        self._seen.update(range(len(self._words)))
-        return iter(self._words)
 
 
 class Seen:
@@ -146,7 +125,6 @@ class Alone(Space):
         self._records: dict[int, dict[tuple[tuple[Read, ...], int, int], None]] = {}
         self._cases: dict[tuple[int, Any], tuple[int, int]] = {}  # (place, case) -> bits read and stored
         self._feet: list[dict[int, tuple[int, int]]] = []  # memory -> {step, in its place: the same of its move}
-        self._looked: set[int] = set()  # words that oracles look at
         self._locks: dict[int, int] = {}  # lock -> 1 if t + 1 holds it; -1 if -(t + 1) does; 0: not to be told
         self.seen = 0  # how many records there are
         super().__init__(system, reduce, early)
@@ -194,20 +172,15 @@ class Alone(Space):
     def _difference(self, number: int, place: int, t: int) -> int:
         change = super()._difference(number, place, t)
         if change:
-            table = self._tables[place]
             while number >= len(self._feet):
                 self._feet.append({})
-            self._feet[number][place] = self._cases[place, table.cases[table.key(self.memories[number])]]
+            self._feet[number][place] = self._cases[place, self._case(self.memories[number], place, t)]
         return change
 
     def _note(self, place: int, writes: int, after: int) -> None:
         records, record = self._records.setdefault(place, {}), (tuple(self._traced.order), writes, after)
         self.seen += record not in records
         records[record] = None
-
-    def _asked(self, words: tuple[Any, ...]) -> Violation | None:
-        looked: Any = Looked(words, self._looked)
-        return next((v for oracle in self.system.oracles if (v := oracle(looked)) is not None), None)
 
     def _learn_by_walking(self) -> None:
         """Random executions, so that the search need not often be made again."""
@@ -242,7 +215,7 @@ class Alone(Space):
         self._moves: dict[tuple[int, int, int, int], Move] = {}
         self._alone: list[dict[int, Move | None]] = []  # memory -> {step, in its place: its move, if it may be alone}
         self._digested, self._by_then = self._digest(), self.seen
-        self._visible = sum(1 << word for word in self._looked)
+        self._visible = sum(1 << word for word in self.looked)
         self._fell = False
 
     def _digest(self) -> dict[int, list[Seen]]:
@@ -259,7 +232,7 @@ class Alone(Space):
 
     def stands(self) -> bool:
         """Does every decision that was made hold with all that was seen since? Once one does not, none does before forget()."""
-        if self._fell or (self._by_then == self.seen and self._visible == sum(1 << word for word in self._looked)):
+        if self._fell or (self._by_then == self.seen and self._visible == sum(1 << word for word in self.looked)):
             return not self._fell
         made = self._moves
         self.forget()

@@ -9,10 +9,11 @@ from __future__ import annotations
 import itertools
 import operator
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..machine import ACQUIRE, BLOCKED, VISIBLE, Cpu, Violation
 from ..program import KernelError, System, at
+from .memories import WORDS, Memories, Packed
 
 BITS = 16
 LONGEST_MOVE = 10_000  # steps; a longer one goes round in circles
@@ -51,16 +52,61 @@ class Watched:
         return self._words[word]
 
 
+def _picker(indices: set[int]) -> Callable[[Any], Any]:
+    """Picks the elements of these indices."""
+    return operator.itemgetter(*sorted(indices)) if indices else lambda elements: None
+
+
+class Looked:
+    """Words that note which of them an oracle looks at."""
+
+    def __init__(self, words: tuple[Any, ...], seen: set[int]):
+        self._words, self._seen = words, seen
+
+    def __len__(self) -> int:
+        return len(self._words)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            self._seen.update(range(*index.indices(len(self._words))))
+        else:
+            self._seen.add(index % len(self._words))
+        return self._words[index]
+
+    def __iter__(self) -> Any:
+        self._seen.update(range(len(self._words)))
+        return iter(self._words)
+
+
 class Table:
     """What is known of one step's move, by the values of the words that it was ever seen to read."""
 
     def __init__(self, reads: set[int]):
         self.reads, self.cases = reads, dict[Any, Case]()
-        self.key: Callable[[Any], Any] = operator.itemgetter(*sorted(reads)) if reads else _nothing
+        self.key = _picker(reads)
 
 
-def _nothing(words: Any) -> None:
-    return None
+class Change(NamedTuple):
+    """What a move makes of a memory: (block, its new value) for those that change; see Case."""
+
+    blocks: tuple[tuple[int, int], ...]
+    moved: int
+    taken: int
+
+
+class Changes:
+    """The same as a Table, by blocks of words: those that the move reads or stores to."""
+
+    def __init__(self, blocks: set[int]):
+        self.blocks, self.known = blocks, dict[Any, Change]()
+        self.key = _picker(blocks)
+
+
+class Fine:
+    """Values of the blocks that the oracles look at, in which they found nothing wrong."""
+
+    def __init__(self, blocks: set[int]):
+        self.blocks, self.known, self.key = blocks, set[Any](), _picker(blocks)
 
 
 class Space:
@@ -97,13 +143,15 @@ class Space:
         self.skip = skip  # operations that never wait: what would happen without them?
         self.shift = BITS * len(system.programs)
         self.masks = tuple(((1 << BITS) - 1) << BITS * t for t in self.threads)
-        self.memories: list[tuple[Any, ...]] = []
-        self._numbers: dict[tuple[Any, ...], int] = {}
+        self.memories = Memories()
         self.rows: list[dict[int, int]] = []  # memory -> {step, in its place in the state: difference, 0 if blocked}
         self._tables: dict[int, Table] = {}
+        self._changes: dict[int, Changes] = {}
+        self.looked: set[int] = set()  # the words that oracles look at
+        self._fine = Fine(set())
         self.longs: list[dict[int, int]] = []  # memory -> {step, in its place: steps of a move that has more than one}
         self.finished: set[int] = set()  # steps, in their place, at which a thread has returned
-        self.initial = self._number(system.words, 0, 0) << self.shift
+        self.initial = self._number(self.memories.pack(system.words), 0, 0) << self.shift
         for t, program in enumerate(system.programs):
             self.initial += self._place(t, program.first)
 
@@ -113,21 +161,30 @@ class Space:
             self.finished.add(place)
         return place
 
-    def _number(self, words: tuple[Any, ...], thread: int, taken: int) -> int:
-        number = self._numbers.get(words)
+    def _number(self, packed: Packed, thread: int, taken: int) -> int:
+        """The number of a memory, which is asked whether it violates something when it is new."""
+        number = self.memories.find(packed)
         if number is None:
-            violation = self._asked(words)
+            violation = self._asked(packed)
             if violation is not None:
                 raise Found(thread, violation, taken)
-            number = self._numbers[words] = len(self.memories)
-            self.memories.append(words)
+            number = self.memories.add(packed)
             self.rows.append({})
             self.longs.append({})
         return number
 
-    def _asked(self, words: tuple[Any, ...]) -> Violation | None:
-        """What the oracles say of a memory that is new."""
-        return next((v for oracle in self.system.oracles if (v := oracle(words)) is not None), None)
+    def _asked(self, packed: Packed) -> Violation | None:
+        """What the oracles say of a memory that is new. They look at few blocks, which may have been found fine before."""
+        if self._fine.key(packed) in self._fine.known:
+            return None
+        words: Any = Looked(self.memories.words(packed), self.looked)
+        violation = next((v for oracle in self.system.oracles if (v := oracle(words)) is not None), None)
+        if violation is None:
+            blocks = {word // WORDS for word in self.looked}
+            if blocks != self._fine.blocks:
+                self._fine = Fine(blocks)
+            self._fine.known.add(self._fine.key(packed))
+        return violation
 
     def difference(self, state: int, t: int) -> int:
         """What to add to `state` for thread t's next move; 0 when it can't make one. May raise Found."""
@@ -142,24 +199,35 @@ class Space:
         return self.longs[state >> self.shift].get(state & self.masks[t], 1)
 
     def _difference(self, number: int, place: int, t: int) -> int:
-        words = self.memories[number]
-        table = self._tables.get(place)
-        case = table.cases.get(table.key(words)) if table else None
-        if case is None:
-            case = self._learn(words, place, t)
-        writes, moved, taken = case
+        packed, changes = self.memories.packed[number], self._changes.get(place)
+        change = changes.known.get(changes.key(packed)) if changes else None
+        if change is None:
+            change = self._change(packed, place, t)
+        blocks, moved, taken = change
         if taken > 1:
             self.longs[number][place] = taken
-        if not writes:
+        if not blocks:
             return moved
-        changed = list(words)
-        for word, value in writes:
-            changed[word] = value
-        words = tuple(changed)
-        after = self._numbers.get(words)
-        if after is None:
-            after = self._number(words, t, taken)
-        return (after - number << self.shift) + moved
+        after = list(packed)
+        for block, value in blocks:
+            after[block] = value
+        return (self._number(tuple(after), t, taken) - number << self.shift) + moved
+
+    def _change(self, packed: Packed, place: int, t: int) -> Change:
+        """What the move makes of every memory that agrees with this one on the blocks it reads or stores to."""
+        writes, moved, taken = self._case(self.memories.words(packed), place, t)
+        change = Change(self.memories.stored(packed, writes), moved, taken)
+        touched = {word // WORDS for word in self._tables[place].reads}.union(word // WORDS for word, _ in writes)
+        changes = self._changes.get(place)
+        if changes is None or not touched <= changes.blocks:
+            changes = self._changes[place] = Changes(touched | (changes.blocks if changes else set()))
+        changes.known[changes.key(packed)] = change
+        return change
+
+    def _case(self, words: tuple[Any, ...], place: int, t: int) -> Case:
+        table = self._tables.get(place)
+        case = table.cases.get(table.key(words)) if table else None
+        return case or self._learn(words, place, t)
 
     def _learn(self, words: tuple[Any, ...], place: int, t: int) -> Case:
         """What the move does in every memory that agrees with `words` on the words it reads."""
