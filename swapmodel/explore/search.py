@@ -14,6 +14,7 @@ from .checkpoint import Checkpoint
 from .shortest import ending, fewest_steps, fewest_switches
 from .space import Found, NotReducible, Space
 
+ENGINES = "python", "compiled"
 PROBE = 100_000  # pairs of (state, last thread) looked at to make a shortest schedule easier to read
 
 
@@ -27,6 +28,7 @@ class Question(NamedTuple):
     hunt: bool
     checkpoint: Checkpoint | None
     compact: bool
+    engine: str
 
     @property
     def reductions(self) -> tuple[str, ...]:
@@ -44,6 +46,7 @@ def explore(
     hunt: bool = False,
     checkpoint: Checkpoint | None = None,
     compact: bool = False,
+    engine: str = "python",
 ) -> tuple[Outcome, Space]:
     """Breadth-first search through all interleavings until a violation, of the oracles that are asked at the end included.
 
@@ -53,13 +56,17 @@ def explore(
     in place of single steps (see Space); `persistent` follows a thread alone where its move is nobody else's affair (see
     alone.py): fewer states are stored, and a livelock is not told in the fewest steps. With a `checkpoint`, the search is
     written there now and then and when a budget ends it, and begins where the one ended that is there. `compact` comes to the
-    same figures in a third of the memory, and takes longer."""
-    if (checkpoint is not None) + persistent + compact > 1:
-        raise ValueError("of checkpoint, persistent and compact, a search can have one")
+    same figures in a third of the memory, and takes longer. `engine` "compiled" comes to the same figures much sooner where
+    there is much to explore and nothing wrong; it needs the extra `fast`."""
+    if engine not in ENGINES:
+        raise ValueError(f"engine is {' or '.join(map(repr, ENGINES))}, not {engine!r}")
+    if (checkpoint is not None) + persistent + compact + (engine != "python") > 1:
+        raise ValueError("of checkpoint, persistent, compact and another engine, a search can have one")
     budget, outcome = budget or Budget(), Outcome()
     if checkpoint is not None and checkpoint.reductions() == ():
         reduce = False
-    question, began = Question(finish, reduce, persistent, shortest, hunt, checkpoint, compact), time.process_time()
+    question = Question(finish, reduce, persistent, shortest, hunt, checkpoint, compact, engine)
+    began = time.process_time()
     with no_collection():
         try:
             space = _explore(outcome, system, budget, question)
@@ -80,7 +87,7 @@ def _explore(outcome: Outcome, system: System, budget: Budget, question: Questio
     try:
         if question.hunt and _hunt(Space(system, reduce, early=not exact), outcome, question.shortest, budget):
             return space
-        search = _search(space, budget, outcome, question.compact)
+        search = _search(space, budget, outcome, question)
         space = search.space
         if question.checkpoint is not None:
             search.go_on(question.checkpoint)
@@ -98,13 +105,17 @@ def _explore(outcome: Outcome, system: System, budget: Budget, question: Questio
     return space
 
 
-def _search(space: Space, budget: Budget, outcome: Outcome, compact: bool) -> Search:
+def _search(space: Space, budget: Budget, outcome: Outcome, question: Question) -> Any:
     """The search that is asked for."""
-    if compact:
+    if question.engine == "compiled":
+        from .compiled import Compiled
+
+        return Compiled(space, budget, outcome)
+    if question.compact:
         from .compact import Compact
 
         return Compact(space, budget, outcome)
-    if "persistent" not in outcome.reductions:
+    if not question.persistent:
         return Search(space, budget, outcome)
     from .alone import Alone
     from .settled import Settled
