@@ -72,7 +72,6 @@ class Cases:
         self.versions, self.starts, self.ends = (np.zeros(kinds, np.int64) for _ in range(3))
         self.blocks, self.blocks_used = np.zeros(1 << 12, np.int64), 0
         self.data, self.used, self.table = np.zeros(1 << 16, np.int64), 0, Hashed()
-        self._begins: list[int] = []
 
     def begin(self, kind: int, blocks: list[int]) -> None:
         """From here on the moves of this kind are told apart by these blocks."""
@@ -90,17 +89,16 @@ class Cases:
         if self.used + len(entry) > len(self.data):
             self.data = np.concatenate([self.data, np.zeros(self.used + len(entry), np.int64)])
         self.data[self.used : self.used + len(entry)] = entry
-        self._begins.append(self.used)
+        self._make_room()
+        at = loops.find_case(kind, self.versions[kind], row, mine, self.data, self.table.keys)
+        self.table.keys[at], self.table.count = self.used + 1, self.table.count + 1
         self.used += len(entry)
-        self._enter(kind, row, mine)
 
-    def _enter(self, kind: int, row: Any, mine: Any) -> None:
+    def _make_room(self) -> None:
         keys = self.table.longer(1)
         if keys is not None:
             loops.rehash_cases(self.table.keys, self.data, self.versions, self.starts, self.ends, keys)
             self.table.keys = keys
-        at = loops.find_case(kind, self.versions[kind], row, mine, self.data, self.table.keys)
-        self.table.keys[at], self.table.count = self._begins[-1] + 1, self.table.count + 1
 
 
 class Fields:
