@@ -22,8 +22,23 @@ from ..versions import KERNELS
 KERNEL_HELP = "one of: " + ", ".join(KERNELS)
 
 
+class Once(argparse.Action):
+    """An option with a value, given once: of two files to write to, one would silently not be written."""
+
+    def __call__(self, parser: Any, found: argparse.Namespace, value: Any, option: str | None = None) -> None:
+        seen = vars(found).setdefault("seen", set())
+        if option and self.dest in seen:
+            parser.error(f"argument {option}: given twice")
+        seen.add(self.dest)
+        setattr(found, self.dest, value)
+
+
 class Parser(argparse.ArgumentParser):
-    """argparse, with one sentence in place of the usage."""
+    """argparse, with one sentence in place of the usage, and with options that are given once."""
+
+    def __init__(self, **how: Any):
+        super().__init__(**how)
+        self.register("action", None, Once)
 
     def error(self, message: str) -> Any:
         raise BadUse(f"{message} (see {self.prog} --help)")
