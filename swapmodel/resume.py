@@ -14,12 +14,14 @@ from typing import Any
 from .explore import Budget, Found, Space
 from .explore.checkpoint import Checkpoint
 
+EVERY = 20.0  # seconds: writing takes half as long as finding what is written
+
 
 class Resumed(Checkpoint):
     """`went_on` is the number of states that were there when the search began; 0 for a new one."""
 
     def __init__(self, path: str | Path):
-        super().__init__(path)
+        super().__init__(path, EVERY)
         self.went_on = 0
         self.whole = False  # nothing is left to look at: from now on an interrupt loses nothing
 
@@ -31,9 +33,11 @@ class Resumed(Checkpoint):
             head, order, _ = found
             self.went_on = len(order)
             for state in order[: head["next"]]:
-                for t in space.threads:
-                    with contextlib.suppress(Found):
-                        space.difference(state, t)
+                known = space.rows[state >> space.shift]
+                for t, mask in enumerate(space.masks):
+                    if state & mask not in known:
+                        with contextlib.suppress(Found):
+                            space.difference(state, t)
         return found
 
     def save(self, space: Space, order: list[int], parent: array[int], head: dict[str, Any]) -> None:

@@ -110,7 +110,7 @@ def check(
     `fix` is one function of a kernel function's name, or a dict of them by name, or the name of one in FIXES. `shortest` is
     "steps", "switches" or "any". `more` are the parameters of scenarios.Parameters: processes, pages, preempt, slot_cache,
     device; and how to search (see how.py): `reduce`, `persistent` and `compact` as in explore(); `checkpoint`, a file that the
-    search is written to every minute, and goes on from; `switches`, only what needs at most so many context switches; `random`,
+    search is written to now and then, and goes on from; `switches`, only what needs at most so many context switches; `random`,
     so many random executions, from `seed`. These two never say `holds`, and what they find need not be the shortest. May raise
     KernelError (a function the machine can't run) or ValueError (an argument that can't be, or arguments that contradict)."""
     _demand_known(more)

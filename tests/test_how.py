@@ -213,7 +213,7 @@ def test_a_killed_command_goes_on(capsys, tmp_path):
 
 
 def test_an_interrupted_command_writes_what_it_found_and_goes_on(capsys, tmp_path):
-    """The minute after which it is written is not over."""
+    """The time after which it is written is not over."""
     file = tmp_path / "search"
     child = begun(file, often=False)
     assert not file.exists()
