@@ -41,7 +41,10 @@ class Resumed(Checkpoint):
         return found
 
     def save(self, space: Space, order: list[int], parent: array[int], head: dict[str, Any]) -> None:
-        super().save(space, order, parent, head)
+        try:
+            super().save(space, order, parent, head)
+        except OSError as error:  # a full disk, say: what was written last is still there
+            raise OSError(error.errno, error.strerror, str(self.path)) from None
         self.whole = head["next"] == len(order)
 
     def forget(self) -> None:

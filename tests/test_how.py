@@ -1,5 +1,6 @@
 """The ways to search, from check() and from the command: the verdict says which was used, and what contradicts is refused."""
 
+import errno
 import json
 import os
 import signal
@@ -159,6 +160,19 @@ def test_a_violation_is_found_again(tmp_path):
     found, whole = check("shmem-truncate", checkpoint=file), check("shmem-truncate")
     assert (found.verdict, len(found.outcome.schedule)) == ("violated", len(whole.outcome.schedule))
     assert "went on from" in found.searched
+
+
+def test_a_disk_that_is_full_is_told_and_the_last_search_stays(capsys, tmp_path, monkeypatch):
+    file = tmp_path / "search"
+    check("two-faults", budget=Budget(max_states=3_000), checkpoint=file)
+    before = file.read_bytes()
+
+    def full(number):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    assert f"{file}: No space left on device" in refused(capsys, "check", "two-faults", "--checkpoint", str(file))
+    assert file.read_bytes() == before
 
 
 # ---- a command that is killed half way ---------------------------------------------------------------------------------

@@ -37,7 +37,10 @@ def add_search(one: argparse.ArgumentParser) -> None:
     kind.add_argument("--checkpoint", metavar="FILE", help="write the search there now and then, and go on from what is there")
     kind.add_argument("--switches", type=count, metavar="K", help="only what needs at most K context switches; never `holds`")
     kind.add_argument(
-        "--random", type=positive, metavar="RUNS", help="random executions, with what they prove; never `holds`; see --seed"
+        "--random",
+        type=positive,
+        metavar="RUNS",
+        help="random executions, and how likely they were to meet a violation; never `holds`",
     )
     one.add_argument("--seed", type=count, default=0, metavar="N", help="of --random: the same seed gives the same executions")
 
