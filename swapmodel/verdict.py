@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from .coverage import coverage
-from .explore import Budget, Outcome, Space, explore, fewest_steps, fewest_switches, no_collection
+from .explore import Budget, Outcome, Space, fewest_steps, fewest_switches, no_collection
 from .fixes import Fix, functions_of_fix
+from .how import How, search
 from .kernel import Kernel, Replacements, demand_kernel_function, source_hash
 from .lockorder import Inversion, inversions, lock_edges
 from .machine import Violation
@@ -35,6 +36,7 @@ class Verdict:
     def __init__(self, scenario: Scenario, kernel: Kernel, fix: str, parameters: Parameters, shortest: str):
         self.scenario, self.kernel, self.fix, self.parameters, self.shortest = scenario, kernel, fix, parameters, shortest
         self.outcome = Outcome()
+        self.searched = ""  # how, where that is not as always
         self.recorder: Recorder | None = None
         self.stopped_at = ""  # where it holds: what stops the nearest miss
         self.reached: dict[str, Any] = {}
@@ -85,6 +87,7 @@ class Verdict:
             "seconds": round(outcome.seconds, 3),
             "shortest": self.shortest,
             "reductions": list(outcome.reductions),
+            "searched": self.searched or None,
             "trace": [s.document(names) for s in self.recorder.steps] if self.recorder else [],
             "coverage": self.reached,
             "source": self.source,
@@ -100,15 +103,20 @@ def check(
     shortest: str = "steps",
     budget: Budget | None = None,
     nearest: bool = True,
-    **parameters: Any,
+    **more: Any,
 ) -> Verdict:
     """Explores every interleaving of `scenario` on `kernel`, with the functions of `fix` in place of the kernel's.
 
     `fix` is one function of a kernel function's name, or a dict of them by name, or the name of one in FIXES. `shortest` is
-    "steps", "switches" or "any". `parameters` are those of scenarios.Parameters: processes, pages, preempt, slot_cache,
-    device. May raise KernelError (a function the machine can't run) or ValueError (an argument that can't be, or parameters
-    that contradict)."""
-    _demand_known(parameters)
+    "steps", "switches" or "any". `more` are the parameters of scenarios.Parameters: processes, pages, preempt, slot_cache,
+    device; and how to search (see how.py): `reduce`, `persistent` and `compact` as in explore(); `checkpoint`, a file that the
+    search is written to now and then, and goes on from; `switches`, only what needs at most so many context switches; `random`,
+    so many random executions, from `seed`. These two never say `holds`, and what they find need not be the shortest. May raise
+    KernelError (a function the machine can't run) or ValueError (an argument that can't be, or arguments that contradict)."""
+    _demand_known(more)
+    parameters = Parameters(**{name: value for name, value in more.items() if name in Parameters._fields})
+    how = How(**{name: value for name, value in more.items() if name in How._fields})
+    how.demand_consistent()
     if shortest not in ("steps", "switches", "any"):
         raise ValueError(f"shortest is 'steps', 'switches' or 'any', not {shortest!r}")
     if budget is not None and not isinstance(budget, Budget):
@@ -116,8 +124,8 @@ def check(
     scene = look_up_or_take("scenario", scenario, SCENARIOS)
     chosen = look_up_or_take("kernel", kernel, KERNELS)
     functions, name = functions_of_fix(fix)
-    given = scene.fill(Parameters(**parameters))
-    verdict = Verdict(scene, chosen, fix_name or name, given, shortest)
+    given = scene.fill(parameters)
+    verdict = Verdict(scene, chosen, fix_name or name, given, "any" if how.samples else shortest)
     demand_kernel_function(chosen, functions)
     verdict.functions = functions
     system = scene.system(chosen, given, functions)
@@ -125,7 +133,7 @@ def check(
     progress = Progress(f"{scene.name} on {chosen.name}")
     try:
         limits = budget or Budget(MAX_STATES, None, MAX_BYTES, progress)
-        verdict.outcome, _ = explore(system, limits, shortest=shortest, hunt=hunt)
+        verdict.outcome, verdict.searched = search(system, how, limits, shortest, hunt)
         look_at_lock_order(verdict, system)
         verdict.reached = coverage(system.programs)
         verdict.source = source_hash(system.kernel)
@@ -147,11 +155,12 @@ def _show(verdict: Verdict, system: System, tick: Callable[[int, int], None] | N
             verdict.stopped_at = "the search for the nearest miss was interrupted"
 
 
-def _demand_known(parameters: Mapping[str, Any]) -> None:
+def _demand_known(more: Mapping[str, Any]) -> None:
     """UnknownName for an argument that check() does not have."""
-    taken = [*inspect.signature(check).parameters][:-1] + list(Parameters._fields)
-    for name in parameters:
-        if name not in Parameters._fields:
+    known = Parameters._fields + How._fields
+    taken = [*inspect.signature(check).parameters][:-1] + list(known)
+    for name in more:
+        if name not in known:
             guess = nearest(name, taken)
             hint = f"did you mean {guess}? " if guess else ""
             raise UnknownName(f"check() takes no argument {name!r}; {hint}it takes {', '.join(taken)}")

@@ -61,7 +61,8 @@ def summary(verdict: Verdict) -> str:
     sizes = f"{asked}, preempt {p.preempt}, slot cache {cache}, {p.device}"
     if verdict.scenario.fixed:
         sizes = f"preempt {p.preempt}"
-    return f"{verdict.scenario.name} on {verdict.kernel.name}{fix}: {told}{why}\n  {sizes}; {outcome.states:,} states"
+    how = f"\n  search: {verdict.searched}" if verdict.searched else ""
+    return f"{verdict.scenario.name} on {verdict.kernel.name}{fix}: {told}{why}\n  {sizes}; {outcome.states:,} states{how}"
 
 
 def plural(n: int, one: str, many: str = "") -> str:

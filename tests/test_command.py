@@ -232,6 +232,51 @@ def test_json_to_a_file_and_text_to_the_screen(capsys, tmp_path):
     )
 
 
+REFUSED = {
+    "check": ["check", "one-process", "--json", "OUT", "--processes", "9"],
+    "check, another form": ["check", "one-process", "--svg", "OUT", "--fix", "FIX"],
+    "check, a folder that is not there": ["check", "one-process", "--markdown", "OUT", "--json", "no/such/folder/x"],
+    "why": ["why", "one-process", "--json", "OUT", "--processes", "9"],
+    "why, nothing to replay": ["why", "one-process", "--json", "OUT", "--against", "si-lock"],
+    "compare": ["compare", "one-process", "--html", "OUT", "--kernel", "v0"],
+    "compare, both": ["compare", "no-such-scenario", "--json", "OUT"],
+    "conform": ["conform", "nowhere.csv", "--json", "OUT"],
+    "replay": ["replay", "one-process", "--html", "OUT", "--processes", "9"],
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_command_that_refuses_leaves_its_file_as_it_was(capsys, tmp_path, case):
+    out, fix = tmp_path / "kept", tmp_path / "fix.py"
+    out.write_text("an earlier result")
+    fix.write_text("def free_swap_and_cache(entry):\n    rcu_read_lock()\n    yield rcu_read_unlock()\n")
+    refused(capsys, *(str(out) if a == "OUT" else str(fix) if a == "FIX" else a for a in REFUSED[case]))
+    assert out.read_text() == "an earlier result"
+
+
+def test_a_result_takes_the_place_of_a_longer_one(capsys, tmp_path):
+    out = tmp_path / "verdict.json"
+    out.write_text("x" * 1_000_000)
+    assert run(capsys, "check", "one-process", "--json", str(out))[0] == 0
+    assert json.loads(out.read_text())["verdict"] == "holds"
+    assert run(capsys, "check", "one-process", "--json", "/dev/null")[0] == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["replay", "one-process", "--html", "A", "--html", "B"],
+        ["compare", "one-process", "--html", "A", "--json", "C", "--html", "B"],
+        ["check", "one-process", "--json", "A", "--json", "B"],
+        ["site", "OUT", "--notebooks", "A", "--notebooks", "B"],
+    ],
+)
+def test_an_option_is_given_once(capsys, tmp_path, monkeypatch, arguments):
+    monkeypatch.chdir(tmp_path)
+    assert re.search("argument --(html|json|notebooks): given twice", refused(capsys, *arguments))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_interrupted():
     """Ctrl-C ends in `unfinished`, with what was found so far and exit status 3."""
     code = (

@@ -37,6 +37,25 @@ def test_the_readme_table_is_what_is_recorded():
             assert all_recorded()[cell_name(scenario, kernel, preempt, False)]["verdict"] == verdict
 
 
+def test_the_readme_explains_why_a_check_counts_more_states():
+    """The first notebook shows another number than the table: that of the shortest counterexample."""
+    [said] = re.findall(r"which takes more: ([\d,]+) in the first row", README)
+    outputs = [str(cell.get("outputs")) for cell in json.loads(NOTEBOOKS[0].read_text())["cells"]]
+    assert any("thread on as-argued: VIOLATED" in text and f"{said} states" in text for text in outputs)
+
+
+def test_the_options_that_the_readme_names_are_there(capsys):
+    from swapmodel.__main__ import main
+
+    lines = re.findall(r"^swapmodel (\w+) (.*#.*)", README, re.M)
+    assert {"check", "replay", "why", "compare"} <= {command for command, _ in lines}
+    for command, rest in lines:
+        with pytest.raises(SystemExit):
+            main([command, "--help"])
+        known = set(re.findall(r"--[\w-]+", capsys.readouterr().out))
+        assert set(re.findall(r"--[\w-]+", rest)) <= known, command
+
+
 def test_the_readme_session_runs_and_shows_what_it_says():
     import swapmodel
 

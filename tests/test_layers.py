@@ -42,10 +42,13 @@ MAY_IMPORT = {
     "races": {"explore", "lockorder", "machine", "plain", "program"},
     "scenarios": {"invariants", "life", "machine", "mm", "kernel", "oracle", "program", "world"},
     "experiments": {"explore", "kernel", "machine", "mm", "scenarios", "versions"},
+    "resume": {"explore"},
+    "how": {"explore", "names", "program", "resume"},
     "verdict": {
         "coverage",
         "explore",
         "fixes",
+        "how",
         "kernel",
         "lockorder",
         "machine",

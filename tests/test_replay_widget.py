@@ -110,6 +110,31 @@ def test_a_search_can_be_cancelled(controls):
     assert controls.verdict.verdict == "unfinished" and "interrupted" in controls.status.value
 
 
+def test_the_making_of_the_player_can_be_cancelled(controls, monkeypatch):
+    """Cancel is clicked at the first state that is explored for the page; the next look at the clock ends it."""
+    import swapmodel.replay.cover as cover
+
+    explored, seen = cover._explored, []
+
+    def begun(system, budget):
+        seen.append((controls.cancel.disabled, controls.progress.layout.visibility, controls.status.value))
+        controls.cancel.click()
+        return explored(system, budget)
+
+    monkeypatch.setattr(cover, "_explored", begun)
+    controls.scenario.value, controls.kernel.value = "shmem-truncate", "v6.9"
+    controls.run()
+    controls.wait()
+    [(disabled, visible, said)] = seen
+    assert (disabled, visible) == (False, "visible") and "Making the player" in said
+    assert controls.verdict.verdict == "holds" and controls.shown.children == ()
+    assert "no player: it was cancelled" in controls.status.value and not controls.start.disabled
+    monkeypatch.undo()
+    controls.run()
+    controls.wait()
+    assert len(controls.shown.children) == 1 and "cancelled" not in controls.status.value
+
+
 def test_what_can_not_be_is_told_below_the_button(controls):
     controls.scenario.value, controls.processes.value = "one-process", 3
     controls.run()

@@ -2,9 +2,12 @@
 
 import itertools
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -343,6 +346,51 @@ def test_an_interrupt_leaves_everything_as_it_was(tmp_path):
         (folder / "index.html").write_text("half")
         raise KeyboardInterrupt
     assert [path.name for path in tmp_path.rglob("*")] == ["out"]
+
+
+def ended(pid):
+    """A process that nobody waits for stays in the table, but holds nothing. It may take a moment to die."""
+    for _ in range(200):
+        try:
+            if "State:\tZ" in Path("/proc", pid, "status").read_text():
+                return True
+        except OSError:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_sigterm_leaves_everything_as_it_was(tmp_path):
+    """The kernel of the notebook that runs ends too."""
+    there = tmp_path / "there"
+    tell = f"import os, pathlib, time\npathlib.Path({str(there)!r}).write_text(str(os.getpid()))\ntime.sleep(600)"
+    write_book(tmp_path / "notebooks" / "01.ipynb", [new_markdown_cell("# One"), new_code_cell(tell)])
+    (tmp_path / "out").mkdir()
+    command = [sys.executable, "-m", "swapmodel", "site", "out/site", "--notebooks", "notebooks"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(swapmodel.__file__).parent.parent)}
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as child:
+        while not (there.exists() and there.read_text()) and child.poll() is None:
+            time.sleep(0.05)
+        begun = [path.name for path in (tmp_path / "out").iterdir()]
+        child.send_signal(signal.SIGTERM)
+        said, _ = child.communicate()
+    assert len(begun) == 1 and begun[0].startswith(".site-")
+    assert (child.returncode, said) == (128 + signal.SIGTERM, b"")
+    assert list((tmp_path / "out").iterdir()) == []
+    assert ended(there.read_text())
+
+
+@pytest.mark.parametrize("folder", ["nowhere", "empty", "a-file", "other"])
+def test_notebooks_that_are_no_folder_of_notebooks_are_refused(tmp_path, capsys, folder):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "a-file").write_text("")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "notes.md").write_text("# Notes")
+    before = sorted(tmp_path.iterdir())
+    said = refused(capsys, tmp_path / "out", "--no-execute", "--notebooks", tmp_path / folder)
+    assert f"{folder}: there are no notebooks (*.ipynb)" in said
+    assert "--notebooks DIR" in refused(capsys, tmp_path / "out", "--no-execute", "--notebooks", "")
+    assert sorted(tmp_path.iterdir()) == before
 
 
 def test_bad_use_is_one_sentence(tmp_path, capsys, monkeypatch):

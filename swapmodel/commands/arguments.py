@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import os
+import stat
 import sys
 from pathlib import Path
-from typing import Any, Literal, TextIO
+from typing import Any, TextIO
 
 from ..explore import Budget
 from ..fixes import load_fix
@@ -20,8 +22,23 @@ from ..versions import KERNELS
 KERNEL_HELP = "one of: " + ", ".join(KERNELS)
 
 
+class Once(argparse.Action):
+    """An option with a value, given once: of two files to write to, one would silently not be written."""
+
+    def __call__(self, parser: Any, found: argparse.Namespace, value: Any, option: str | None = None) -> None:
+        seen = vars(found).setdefault("seen", set())
+        if option and self.dest in seen:
+            parser.error(f"argument {option}: given twice")
+        seen.add(self.dest)
+        setattr(found, self.dest, value)
+
+
 class Parser(argparse.ArgumentParser):
-    """argparse, with one sentence in place of the usage."""
+    """argparse, with one sentence in place of the usage, and with options that are given once."""
+
+    def __init__(self, **how: Any):
+        super().__init__(**how)
+        self.register("action", None, Once)
 
     def error(self, message: str) -> Any:
         raise BadUse(f"{message} (see {self.prog} --help)")
@@ -57,12 +74,20 @@ def asked(given: argparse.Namespace, progress: Progress) -> dict[str, Any]:
 
 
 def positive(text: str) -> int:
+    return _whole(text, 1)
+
+
+def count(text: str) -> int:
+    return _whole(text, 0)
+
+
+def _whole(text: str, least: int) -> int:
     try:
         value = int(text)
     except ValueError:
-        value = 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
+        value = least - 1
+    if value < least:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} on")
     return value
 
 
@@ -90,24 +115,32 @@ def chosen_fix(given: str | None) -> tuple[Replacements | None, str]:
     raise BadUse(f"no fix is named {given!r}, and a file of your own must end in .py; {hint}")
 
 
-def open_json(to: str | None, mode: Literal["w", "a"] = "w") -> TextIO | None:
-    """Where the JSON goes, opened before the search, so that no search is lost to a file that can't be written. With mode "a"
-    what the file holds is left there."""
+def open_json(to: str | None) -> TextIO | None:
+    """Where a result goes, opened before the search, so that no search is lost to a file that can't be written. What the file
+    holds stays there until write() has the result: a command may yet refuse, or be interrupted."""
     if to is None or to == "-":
         return sys.stdout if to else None
     if not to:
         raise BadUse("a file to write to has a name, or is - for the standard output")
     try:
-        return open(to, mode, encoding="utf-8")
+        return open(to, "a", encoding="utf-8")
     except OSError as error:
         raise BadUse(f"{to}: can't be written: {error.strerror}") from None
 
 
-def open_outputs(wanted: dict[str, str | None]) -> dict[str, TextIO]:
-    """The files that options name, by option; those that were not given are left out. BadUse if two name the same one."""
-    asked = {option: to for option, to in wanted.items() if to is not None}
+def write(out: TextIO, text: str) -> None:
+    """The result, in place of what the file held."""
+    if out is not sys.stdout and stat.S_ISREG(os.fstat(out.fileno()).st_mode):
+        out.truncate(0)
+    print(text, end="" if text.endswith("\n") else "\n", file=out, flush=True)
+
+
+def open_outputs(wanted: dict[str, str | None], **also: str | None) -> dict[str, TextIO]:
+    """The files that options name, by option; those that were not given are left out. BadUse if two name the same one, or one
+    of the files that `also` names."""
+    asked = {option: to for option, to in (wanted | also).items() if to is not None}
     for (one, first), (other, second) in itertools.combinations(asked.items(), 2):
         if first == second or ("-" not in (first, second) and Path(first).absolute() == Path(second).absolute()):
             raise BadUse(f"--{one} and --{other} can't both go to {'the standard output' if first == '-' else first}")
-    opened = {option: open_json(to) for option, to in asked.items()}
+    opened = {option: open_json(to) for option, to in wanted.items()}
     return {option: out for option, out in opened.items() if out is not None}

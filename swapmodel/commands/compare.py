@@ -10,7 +10,7 @@ from typing import Any
 
 from ..scenarios import SCENARIOS
 from ..verdict import MAX_STATES
-from .arguments import KERNEL_HELP, chosen_fix, open_outputs, positive, seconds
+from .arguments import KERNEL_HELP, chosen_fix, open_outputs, positive, seconds, write
 
 
 def register(commands: Any) -> None:
@@ -51,9 +51,9 @@ def compare_all(given: argparse.Namespace) -> int:
         workers=given.workers,
     )
     if "html" in outputs:
-        print(page(done), end="", file=outputs["html"], flush=True)
+        write(outputs["html"], page(done))
     if "json" in outputs:
-        print(json.dumps(done.document(), indent=1), file=outputs["json"], flush=True)
+        write(outputs["json"], json.dumps(done.document(), indent=1))
     if "-" not in (given.html, given.json):
         print(done)
     for note in done.notes:

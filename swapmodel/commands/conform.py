@@ -8,7 +8,7 @@ from typing import Any
 
 from ..names import look_up
 from ..versions import KERNELS
-from .arguments import KERNEL_HELP, open_json
+from .arguments import KERNEL_HELP, open_json, write
 
 
 def register(commands: Any) -> None:
@@ -31,5 +31,5 @@ def conform_traces(given: argparse.Namespace) -> int:
         if given.json != "-":
             print(reports[-1], "", sep="\n", flush=True)
     if out is not None:
-        print(json.dumps([report.document() for report in reports], indent=1), file=out, flush=True)
+        write(out, json.dumps([report.document() for report in reports], indent=1))
     return int(not all(report.agrees for report in reports))

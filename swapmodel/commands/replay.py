@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import TYPE_CHECKING, Any
 
 from ..names import BadUse, look_up
 from ..versions import KERNELS
-from .arguments import KERNEL_HELP, add_question, asked, chosen_fix, open_json
+from .arguments import KERNEL_HELP, add_question, asked, chosen_fix, open_json, write
 
 if TYPE_CHECKING:
     from ..verdict import Verdict
@@ -30,11 +29,9 @@ def replay(given: argparse.Namespace) -> int:
 
     kernels = [look_up("kernel", name, KERNELS) for name in given.beside or BESIDE]
     fixes = [cure(name) for name in given.cure or CURE]
-    kept = open_json(given.html, "a")  # can it be written? An earlier page stays in it until there is a new one
-    page = Replay(verdict_of(given), kernels, fixes).page()
-    print(page, end="", file=open_json(given.html), flush=True)
-    if kept is not sys.stdout and kept is not None:
-        kept.close()
+    out = open_json(given.html)
+    assert out is not None
+    write(out, Replay(verdict_of(given), kernels, fixes).page())
     return 0
 
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from .arguments import chosen_fix, open_outputs
+from .arguments import chosen_fix, open_outputs, write
 
 if TYPE_CHECKING:
     from ..verdict import Verdict
@@ -56,8 +56,7 @@ def written(form: str, verdict: Verdict) -> str:
 def export(targets: list[tuple[str, Any]], verdict: Verdict) -> None:
     """Writes the verdict in each form to its open file."""
     for form, out in targets:
-        text = written(form, verdict)
-        print(text, end="" if text.endswith("\n") else "\n", file=out, flush=True)
+        write(out, written(form, verdict))
 
 
 def add_exports(parser: argparse.ArgumentParser) -> None:
@@ -68,7 +67,7 @@ def add_exports(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--svg", metavar="FILE|-", help="write the trace as a picture")
 
 
-def open_exports(given: argparse.Namespace) -> list[tuple[str, Any]]:
-    """The forms asked for, each with its file, opened before the search."""
+def open_exports(given: argparse.Namespace, **also: str | None) -> list[tuple[str, Any]]:
+    """The forms asked for, each with its file, opened before the search; none of them one of `also`."""
     asked = {form: getattr(given, form.replace("-", "_")) for form in FORMS[1:]}
-    return list(open_outputs(asked).items())
+    return list(open_outputs(asked, **also).items())

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import signal
+import sys
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -27,6 +31,8 @@ def build_site(given: argparse.Namespace) -> int:
 
     if not given.out:
         raise BadUse("the site needs a folder: swapmodel site OUT")
+    if given.notebooks == "":
+        raise BadUse("the notebooks are in a folder that has a name: --notebooks DIR")
     sources = find_sources(given.notebooks)
     out = Path(given.out)
     count, ran = len(sources.course()) + len(sources.exercises()), 0
@@ -38,11 +44,27 @@ def build_site(given: argparse.Namespace) -> int:
         progress(ran)
 
     try:
-        pages = build(out, sources, execute=not given.no_execute, ended=ended)
+        with tidied_when_terminated():
+            pages = build(out, sources, execute=not given.no_execute, ended=ended)
     finally:
         progress.close()
     print(f"{pages} pages: open {out / 'index.html'}")
     return 0
+
+
+@contextlib.contextmanager
+def tidied_when_terminated() -> Iterator[None]:
+    """SIGTERM ends the command as ^C does: what it has begun is taken away, and kernels end. A second one ends it at once."""
+
+    def leave(number: int, frame: Any) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        sys.exit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def demand_installed(packages: list[str]) -> None:

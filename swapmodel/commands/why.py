@@ -9,7 +9,7 @@ from typing import Any
 from ..names import BadUse
 from ..progress import Progress
 from ..versions import KERNELS
-from .arguments import add_question, asked, chosen_fix, open_json
+from .arguments import add_question, asked, chosen_fix, open_json, write
 
 
 def register(commands: Any) -> None:
@@ -40,7 +40,7 @@ def explain(given: argparse.Namespace) -> int:
     finally:
         progress.close()
     if out is not None:
-        print(json.dumps(told.document(), indent=1), file=out, flush=True)
+        write(out, json.dumps(told.document(), indent=1))
     if given.json != "-":
         print(told)
     return STATUS[verdict.verdict]

@@ -59,6 +59,7 @@ def _replayed(document: dict[str, Any], fix: Any) -> Verdict:
     recorder = Recorder(system)
     _replay(recorder, document["trace"])
     verdict.outcome, verdict.reached = _outcome(document), document["coverage"]
+    verdict.searched = document.get("searched") or ""
     verdict.outcome.schedule = [s.thread for s in recorder.steps] if document["verdict"] == "violated" else []
     verdict.recorder = recorder if recorder.steps or document["verdict"] == "violated" else None
     if document["verdict"] == "holds":

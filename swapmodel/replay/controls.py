@@ -45,7 +45,9 @@ class Controls(widgets.VBox):  # type: ignore[misc]
             layout={"flex": "none", "width": "auto"},
         )
         self.start = widgets.Button(description="Check", button_style="primary", tooltip="Explore every interleaving")
-        self.cancel = widgets.Button(description="Cancel", disabled=True, tooltip="Stop the search")
+        self.cancel = widgets.Button(
+            description="Cancel", disabled=True, tooltip="Stop the search, or the making of the player"
+        )
         self.progress = widgets.IntProgress(description="states", min=0, max=1, layout={"visibility": "hidden"})
         self.status = widgets.HTML(value="0 processes or pages: as many as the scenario has of its own.")
         self.shown = widgets.VBox()
@@ -109,20 +111,31 @@ class Controls(widgets.VBox):  # type: ignore[misc]
             self._busy(False)
 
     def _tick(self, states: int, depth: int) -> None:
-        """Told by the explorer now and then. An interrupt ends a search with what was found so far."""
+        """Told now and then by the explorer, and while the player is made. An interrupt ends a search with what was found so
+        far, and the player with none."""
         self.progress.max = max(self.progress.max, 2 * states)
         self.progress.value = states
         if self._stopped.is_set():
             raise KeyboardInterrupt
 
     def _show(self, verdict: Verdict) -> None:
-        self.say(repr(verdict) + (f": {verdict.outcome.reason}" if verdict.outcome.reason else ""))
-        self.shown.children = (Replay(verdict, (), ()).widget,)
+        """The verdict, and then its player, which for many processes takes longer than the search."""
+        told = repr(verdict) + (f": {verdict.outcome.reason}" if verdict.outcome.reason else "")
+        self.say(f"{told}. Making the player ...")
+        self.shown.children, self.progress.description, self.progress.max = (), "player", 1
+        try:
+            replay = Replay(verdict, (), ())
+            replay.document(self._tick)
+            self.shown.children = (replay.widget,)
+        except KeyboardInterrupt:
+            told += "; no player: it was cancelled"
+        self.say(told)
 
     def _busy(self, busy: bool) -> None:
         self.start.disabled, self.cancel.disabled = busy, not busy
         self.progress.layout.visibility = "visible" if busy else "hidden"
         if busy:
+            self.progress.description, self.progress.max = "states", 1
             self.say("Searching ...")
 
     def say(self, text: str) -> None:

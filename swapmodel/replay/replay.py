@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -118,13 +118,16 @@ class Replay:
 
     # ---- to keep and to send on
 
-    def document(self) -> dict[str, Any]:
-        """The document that the player interprets: see document.py."""
+    def document(self, tick: Callable[[int, int], None] | None = None) -> dict[str, Any]:
+        """The document that the player interprets: see document.py. `tick(done, depth)` is called now and then, in place of a
+        progress bar; it may end the making by raising."""
         if self._document is None:
             verdict, progress = self.verdict, Progress(f"replay of {self.verdict.scenario.name}")
             effort = LITTLE if verdict.verdict == "unfinished" else Effort()
             try:
-                self._document = document(verdict.scenario, verdict.parameters, self.variants, progress, self._covered, effort)
+                self._document = document(
+                    verdict.scenario, verdict.parameters, self.variants, tick or progress, self._covered, effort
+                )
             finally:
                 progress.close()
         return self._document

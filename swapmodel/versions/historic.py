@@ -7,7 +7,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..machine import (
-    NULL,
     READ_ONCE,
     folio_lock,
     folio_unlock,
@@ -17,17 +16,17 @@ from ..machine import (
     wait_var_event,
     write,
 )
-from ..mm.swapops import is_swap_pte, non_swap_entry, pte_to_swp_entry, swap_count, swp_entry, swp_offset
+from ..mm.swapops import is_swap_pte, non_swap_entry, pte_to_swp_entry, swp_entry
 
 if TYPE_CHECKING:
     from ..mm.config import MMLIST, SHMEM_SWAPLIST, page_cluster
-    from ..mm.filemap import filemap_get_folio, folio_put
+    from ..mm.filemap import folio_put
     from ..mm.memory import pte_offset_map, pte_unmap
     from ..mm.page_io import swap_read_folio
     from ..mm.shmem_unuse import shmem_swaplist_mutex, shmem_unuse_inode
     from ..mm.swap_readahead import __read_swap_cache_async, read_neighbours, read_swap_cache_async
-    from ..mm.swap_state import delete_from_swap_cache, swap_address_space
-    from ..mm.swapfile.lookup import get_swap_device, put_swap_device, swap_info, swp_swap_info
+    from ..mm.swap_state import delete_from_swap_cache
+    from ..mm.swapfile.lookup import swap_info, swp_swap_info
     from ..mm.swapfile.unuse import find_next_to_unuse
     from ..mm.swapfile.unuse_pte import unuse_pte
 
@@ -36,29 +35,7 @@ if TYPE_CHECKING:
     def iput(info: object) -> object: ...
 
 
-# ---- who pins the device of a page that comes back ------------------------------------------------------------------------
-
-
-def swap_cache_get_folio(entry):
-    """mm/swap_state.c, v5.13: lookup_swap_cache() pinned the device itself, for as long as the lookup took."""
-    si = yield from get_swap_device(entry)
-    if not si:
-        return NULL
-    mapping = yield from swap_address_space(entry)
-    folio = yield from filemap_get_folio(mapping, swp_offset(entry))
-    yield from put_swap_device(si)
-    return folio
-
-
-def __swap_count(entry):
-    """mm/swapfile.c, v5.13: it pinned the device itself."""
-    si = yield from get_swap_device(entry)
-    if not si:
-        return 0
-    map = yield READ_ONCE(si.swap_map)
-    byte = yield READ_ONCE(map[swp_offset(entry)])
-    yield from put_swap_device(si)
-    return swap_count(byte)
+# ---- readahead ------------------------------------------------------------------------------------------------------------
 
 
 def swap_cluster_readahead(entry):

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..edits import Edit, Lines, Replace, after, before, drop, edited
 from ..kernel import Kernel, Replacements
-from ..versions import KERNELS, historic
+from ..versions import KERNELS, historic, v6_1
 
 Pair = tuple[Kernel, Kernel]
 Edits = Mapping[str, tuple[Edit, ...]]
@@ -44,6 +44,12 @@ def of_history(*names: str) -> Replacements:
     return {name: getattr(historic, name) for name in names}
 
 
+def pinning(*names: str) -> Replacements:
+    """Functions that pinned the device themselves, from eb085574a752 (v5.3) until the series of 20230529061355.125791-1 (v6.5):
+    they are in v6.1 as they were in v5.13."""
+    return {name: getattr(v6_1, name) for name in names}
+
+
 PIN, PUT = "si = yield from get_swap_device({})", "yield from put_swap_device(si)"
 NO_PIN = "si = yield from swp_swap_info({})"
 
@@ -63,12 +69,12 @@ def z2() -> Pair:
 
 def z3() -> Pair:
     """v6.7, because 13ddaf26be32 came later; lookups and __swap_count() pinned the device for themselves then."""
-    old = of_history("swap_cache_get_folio", "__swap_count")
+    old = pinning("swap_cache_get_folio", "__swap_count")
     return pair("2799e77529c2", "v6.7", old=old, undo={"do_swap_page": unpinned("entry")})
 
 
 def z4() -> Pair:
-    old = of_history("swap_cache_get_folio", "swap_cluster_readahead")
+    old = {**pinning("swap_cache_get_folio"), **of_history("swap_cluster_readahead")}
     return pair("2efa33fc7f6e", old=old, undo={"shmem_swapin_folio": unpinned("swap")})
 
 
@@ -160,7 +166,7 @@ def z23() -> Pair:
 
 def z35() -> Pair:
     lock, leave = "yield spin_lock(si.lock)", "yield from del_from_avail_list(si)"
-    return pair("6fe7d6b99296", undo={"swapoff_unlist": (drop(lock), after(leave, lock))})
+    return pair("6fe7d6b99211", undo={"swapoff_unlist": (drop(lock), after(leave, lock))})
 
 
 def z36() -> Pair:

@@ -131,7 +131,8 @@ RACES = (
         "swap_info_struct for another device; swapoff frees what the new device has just got.",
         missing="The struct is given away before its last use.",
         pins="flags = 0 is the last thing that swapoff does.",
-        source="the mail of the patch (January 2014); the commit id is from memory",
+        source="the mail of the patch (000d01cf1b47$f12e11f0$d38a35d0$%yang@samsung.com, 27 January 2014); no copy of the "
+        "commit was found: its id is from memory",
         differs="v6.8, where the address spaces of the swap cache go before swap_map does, as they were static in 2014. What "
         "is freed first of the new device is cluster_next_cpu (v5.10); in 2014 it was percpu_cluster.",
         scenario=SCENES["swapoff-swapon"],
@@ -181,7 +182,8 @@ RACES = (
         "dropped. swapoff looks three times, and gives up.",
         missing="How often one looks says nothing about how long the other one takes.",
         pins="Try again until the device is empty, or a signal comes.",
-        source="the mail of the patch (alpine.LSU.2.11.1904081256170); the commit id is from memory",
+        source="the mail of the patch (alpine.LSU.2.11.1904081256170, 8 April 2019); no copy of the commit was found: its id "
+        "is from memory",
         scenario=SCENES["exit"],
         kernels=kernels.z17,
     ),
@@ -204,16 +206,17 @@ RACES = (
     ),
     Race(
         name="Z35",
-        title="swap: fix swap_info_struct race between swapoff and get_swap_pages()",
-        commit="6fe7d6b99296",
+        title="mm/swap: fix swap_info_struct race between swapoff and get_swap_pages()",
+        commit="6fe7d6b99211",
         release="v6.3",
         patterns=("P4",),
+        brought="a2468cc9bfdf",
         story="swapoff takes the device off the list of those with free slots, and waits for si->lock. Its holder frees a "
         "slot of the full device and puts it on the list again. swapoff goes on with a device that can still be "
         "found.",
         missing="The list is changed under swap_avail_lock, but what decides whether to put a device on it is under si->lock.",
         pins="si->lock is taken first.",
-        source="from memory, but for the title and the commit id",
+        source="the commit's own text (20230418120306.239168205)",
         scenario=SCENES["full-device"],
         kernels=kernels.z35,
     ),
