@@ -5,16 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from .explore import Budget, Outcome, explore
+from .explore import ENGINES, Budget, Outcome, explore
 from .names import quoted
 from .program import System
 
 AS_ALWAYS = ("moves", "releases")
+ENGINE_TOLD = {"python": "", "compiled": "by the compiled engine"}
 
 
 class How(NamedTuple):
-    """`reduce`, `persistent`, `compact`: as explore() takes them. `checkpoint`: the file that the search is written to, and
-    goes on from. `switches`: only what needs at most so many context switches. `random`: so many executions, from `seed`."""
+    """`reduce`, `persistent`, `compact`, `engine`: as explore() takes them. `checkpoint`: the file that the search is written
+    to, and goes on from. `switches`: only what needs at most so many context switches. `random`: so many executions, from
+    `seed`."""
 
     reduce: bool = True
     persistent: bool = False
@@ -23,6 +25,7 @@ class How(NamedTuple):
     switches: int | None = None
     random: int | None = None
     seed: int = 0
+    engine: str = ENGINES[0]
 
     @property
     def samples(self) -> bool:
@@ -38,7 +41,10 @@ class How(NamedTuple):
             value = getattr(self, name)
             if type(value) is not int and (value is not None or name == "seed"):
                 raise ValueError(f"{name} is a whole number, not {quoted(value)}")
+        if self.engine not in ENGINES:
+            raise ValueError(f"engine is {' or '.join(map(repr, ENGINES))}, not {quoted(self.engine)}")
         alone = [name for name in ("persistent", "compact") if getattr(self, name)]
+        alone += [f"engine {self.engine!r}"] * (self.engine != ENGINES[0])
         alone += [name for name in ("checkpoint", "switches", "random") if getattr(self, name) is not None]
         if len(alone) > 1:
             raise ValueError(f"{alone[0]} and {alone[1]} contradict: a search can have one of them")
@@ -60,9 +66,10 @@ def search(system: System, how: How, budget: Budget, shortest: str, hunt: bool) 
         persistent=how.persistent,
         compact=how.compact,
         shortest=shortest,
-        hunt=hunt and not (how.persistent or how.compact),  # a hunt would use neither
+        engine=how.engine,
+        hunt=hunt and not (how.persistent or how.compact or how.engine != "python"),  # a hunt would use none of them
     )
-    return outcome, told(outcome, "states kept in compact form" if how.compact else "")
+    return outcome, told(outcome, "states kept in compact form" if how.compact else ENGINE_TOLD[how.engine])
 
 
 def _some(system: System, how: How, budget: Budget) -> tuple[Outcome, str]:

@@ -25,6 +25,7 @@ from .versions import KERNELS
 
 NEAREST_STATES = 400_000
 MAX_STATES, MAX_BYTES = 5_000_000, 6 << 30  # what a check may take, if nothing is said
+MOST_STATES = {"python": MAX_STATES, "compiled": 100 * MAX_STATES}  # by engine
 
 
 SWAPOFF_WAITS = frozenset({"cond_synchronize_rcu", "wait_for_completion"})
@@ -109,10 +110,11 @@ def check(
 
     `fix` is one function of a kernel function's name, or a dict of them by name, or the name of one in FIXES. `shortest` is
     "steps", "switches" or "any". `more` are the parameters of scenarios.Parameters: processes, pages, preempt, slot_cache,
-    device; and how to search (see how.py): `reduce`, `persistent` and `compact` as in explore(); `checkpoint`, a file that the
-    search is written to now and then, and goes on from; `switches`, only what needs at most so many context switches; `random`,
-    so many random executions, from `seed`. These two never say `holds`, and what they find need not be the shortest. May raise
-    KernelError (a function the machine can't run) or ValueError (an argument that can't be, or arguments that contradict)."""
+    device; and how to search (see how.py): `reduce`, `persistent`, `compact` and `engine` as in explore(); `checkpoint`, a file
+    that the search is written to now and then, and goes on from; `switches`, only what needs at most so many context switches;
+    `random`, so many random executions, from `seed`. These two never say `holds`, and what they find need not be the shortest.
+    May raise KernelError (a function the machine can't run) or ValueError (an argument that can't be, or arguments that
+    contradict)."""
     _demand_known(more)
     parameters = Parameters(**{name: value for name, value in more.items() if name in Parameters._fields})
     how = How(**{name: value for name, value in more.items() if name in How._fields})
@@ -132,7 +134,7 @@ def check(
     hunt = not functions and recorded(verdict) == "violated"
     progress = Progress(f"{scene.name} on {chosen.name}")
     try:
-        limits = budget or Budget(MAX_STATES, None, MAX_BYTES, progress)
+        limits = budget or Budget(MOST_STATES[how.engine], None, MAX_BYTES, progress)
         verdict.outcome, verdict.searched = search(system, how, limits, shortest, hunt)
         look_at_lock_order(verdict, system)
         verdict.reached = coverage(system.programs)

@@ -30,6 +30,8 @@ HOLDS = ("shmem-truncate", "--kernel", "v6.9")
         (("--unreduced",), "single steps, unreduced", 19_961),
         (("--persistent",), "reductions moves, releases, persistent", None),
         (("--compact",), "states kept in compact form", 4_058),
+        (("--engine", "compiled"), "by the compiled engine", 4_058),
+        (("--engine", "compiled", "--unreduced"), "single steps, unreduced; by the compiled engine", 19_961),
     ],
 )
 def test_the_verdict_says_how_it_was_searched(capsys, options, says, states):
@@ -41,7 +43,8 @@ def test_the_verdict_says_how_it_was_searched(capsys, options, says, states):
 
 
 @pytest.mark.parametrize(
-    "how", [{}, {"reduce": False}, {"persistent": True}, {"compact": True}, {"switches": 2}, {"random": 900}]
+    "how",
+    [{}, {"reduce": False}, {"persistent": True}, {"compact": True}, {"engine": "compiled"}, {"switches": 2}, {"random": 900}],
 )
 def test_every_way_finds_the_race_and_is_saved(how):
     found = check("shmem-truncate", **how)
@@ -96,6 +99,9 @@ def test_what_contradicts_is_refused(capsys, monkeypatch, arguments, says):
     [
         ({"compact": True, "persistent": True}, "persistent and compact contradict"),
         ({"checkpoint": "x", "random": 3}, "checkpoint and random contradict"),
+        ({"compact": True, "engine": "compiled"}, "compact and engine 'compiled' contradict"),
+        ({"engine": "fast"}, "engine is 'python' or 'compiled', not 'fast'"),
+        ({"engine": 3}, "engine is 'python' or 'compiled', not 3"),
         ({"reduce": "no"}, "reduce is True or False, not 'no'"),
         ({"random": 2.5}, "random is a whole number, not 2.5"),
         ({"random": 0}, "from 1 on"),

@@ -16,7 +16,7 @@ from ..kernel import Replacements
 from ..names import BadUse, look_up, nearest
 from ..progress import Progress
 from ..scenarios import SCENARIOS, Parameters
-from ..verdict import MAX_BYTES, MAX_STATES
+from ..verdict import MAX_BYTES, MAX_STATES, MOST_STATES
 from ..versions import KERNELS
 
 KERNEL_HELP = "one of: " + ", ".join(KERNELS)
@@ -54,7 +54,7 @@ def add_question(one: argparse.ArgumentParser, max_seconds: float | None = None)
     one.add_argument("--preempt", choices=("full", "none"), default="full")
     one.add_argument("--slot-cache", choices=("on", "off"), default="off")
     one.add_argument("--device", choices=("ssd", "hdd"), default="ssd", help="with clusters, or without")
-    one.add_argument("--max-states", type=positive, default=MAX_STATES, metavar="N")
+    one.add_argument("--max-states", type=positive, metavar="N", help=f"give up after so many ({MAX_STATES:,})")
     limit = "of CPU, of each search" + (f"; {max_seconds:g} unless given" if max_seconds else "")
     one.add_argument("--max-seconds", type=seconds, default=max_seconds, metavar="S", help=limit)
 
@@ -62,12 +62,13 @@ def add_question(one: argparse.ArgumentParser, max_seconds: float | None = None)
 def asked(given: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     """The same, as check() takes it. BadUse or UnknownName, one sentence, for what there is not."""
     fix, fix_name = chosen_fix(given.fix)
+    most = given.max_states or MOST_STATES[vars(given).get("engine", "python")]
     return {
         "scenario": look_up("scenario", given.scenario, SCENARIOS),
         "kernel": look_up("kernel", given.kernel, KERNELS),
         "fix": fix,
         "fix_name": fix_name,
-        "budget": Budget(given.max_states, given.max_seconds, MAX_BYTES, progress),
+        "budget": Budget(most, given.max_seconds, MAX_BYTES, progress),
         **{k: getattr(given, k) for k in Parameters._fields if k != "slot_cache"},
         "slot_cache": given.slot_cache == "on",
     }
