@@ -46,6 +46,7 @@ def test_violations_are_read_with_their_length():
             "pan: reached -DMEMLIM bound\n 9 states, stored\n errors: 0\nWarning: Search not completed\nSTEPS 0",
             f"more than {LIMITS[1]} MiB",
         ),
+        (3.0, "KernelError: swapoff has more than 60000 local states: too large", "more than 60000 local states"),
         (3.0, "Segmentation fault", "failed"),
     ],
 )
