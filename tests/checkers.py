@@ -24,12 +24,13 @@ OURS = ("", "persistent", "plain", "vector")  # words of modes.py
 
 
 class Run(NamedTuple):
-    """One command: CPU and wall seconds, peak MiB, what it printed."""
+    """One command: CPU and wall seconds, peak MiB, what it printed. `status`: its exit status, or minus a signal's number."""
 
     cpu: float
     wall: float
     peak: float
     output: str
+    status: int = 0
 
 
 class Answer(NamedTuple):
@@ -61,8 +62,9 @@ if seconds:
     resource.setrlimit(resource.RLIMIT_DATA, (mib << 20, mib << 20))  # what is only reserved, as Java does, is free
 began = time.perf_counter()
 child = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, 1, 2)])
-used = os.wait4(child, 0)[2]
+status, used = os.wait4(child, 0)[1:]
 print(used.ru_utime + used.ru_stime, time.perf_counter() - began, used.ru_maxrss / 1024, file=sys.stderr)
+print(os.waitstatus_to_exitcode(status), file=sys.stderr)
 """
 
 
@@ -71,13 +73,16 @@ LIMITS = (60, 8192)  # CPU seconds, and MiB of data, of a checker's command
 
 def timed(commands, folder=HERE, limits=(0, 0)):
     """Runs commands one after the other in `folder`: their times add up, the highest peak counts, the last output is kept.
-    Each is stopped at the limits; 0 is none."""
+    Each is stopped at the limits; 0 is none. None follows one that failed (pan has status 0 where it found something)."""
     runs = []
     for command in commands:
         launch = [sys.executable, "-I", "-S", "-c", LAUNCH, *map(str, (*limits, *command))]
         done = subprocess.run(launch, cwd=folder, capture_output=True, text=True, check=True)
-        runs.append(Run(*map(float, done.stderr.split()), done.stdout))
-    return Run(sum(r.cpu for r in runs), sum(r.wall for r in runs), max(r.peak for r in runs), runs[-1].output)
+        *figures, status = done.stderr.split()
+        runs.append(Run(*map(float, figures), done.stdout, int(status)))
+        if runs[-1].status:
+            break
+    return Run(sum(r.cpu for r in runs), sum(r.wall for r in runs), max(r.peak for r in runs), *runs[-1][3:])
 
 
 def keep_bytecode(folder):
@@ -92,7 +97,7 @@ def median(values):
 
 
 def medians(runs):
-    return Run(*(median(column) for column in zip(*(r[:3] for r in runs), strict=True)), runs[-1].output)
+    return Run(*(median(column) for column in zip(*(r[:3] for r in runs), strict=True)), *runs[-1][3:])
 
 
 # ---- checkers ------------------------------------------------------------------------------------------------------
@@ -125,11 +130,12 @@ def read_naive(output):
 def spin(peers):
     def run(variant, processes, pages):
         bytes_ = ",".join("65" if j < processes else "64" for j in range(pages))
-        defines = [f"-DP={processes}", f"-DN={pages}", f"-DMAPINIT={bytes_}", *(["-DFIXED"] if variant == "fixed" else [])]
+        defines = [f"-DP={processes}", f"-DN={pages}", *(["-DFIXED"] if variant == "fixed" else [])]
         options = ["-w", "-O2", "-DSAFETY", "-DMEMLIM=8192", "-DBFS", "-DNOREDUCE"]
         with tempfile.TemporaryDirectory() as folder:
-            model = shutil.copy(peers / "promela" / "swap.pml", folder)
-            translate = ["spin", "-a", "-o3", *defines, Path(model).name]
+            model = (peers / "promela" / "swap.pml").read_text()
+            Path(folder, "swap.pml").write_text(f"#define MAPINIT {bytes_}\n{model}")  # as an option, 512 are too long for spin
+            translate = ["spin", "-a", "-o3", *defines, "swap.pml"]
             run = timed([translate, ["gcc", *options, "-o", "pan", "pan.c"], ["./pan", "-m2000000"]], folder, LIMITS)
             trail = Path(folder, "swap.pml.trail")
             steps = sum(not line.startswith("-") for line in trail.read_text().splitlines()) if trail.exists() else 0

@@ -45,7 +45,11 @@ def everyday(runs, long_runs):
 
 
 def repeated(arguments, runs, warm=True):
+    """RuntimeError for a command that failed: its time would be nobody's."""
     every = [timed([[sys.executable, *arguments]]) for _ in range(runs + warm)]
+    failed = next((run for run in every if run.status), None)
+    if failed:
+        raise RuntimeError(f"python {' '.join(map(str, arguments))} failed: {failed.output[-2000:]}")
     return medians(every[warm:])
 
 

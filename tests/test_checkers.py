@@ -63,6 +63,12 @@ def test_a_command_is_stopped_at_its_limits():
     assert eats.output.strip() == "MemoryError" and eats.peak < 400
 
 
+def test_nothing_follows_a_command_that_failed():
+    run = timed([["sh", "-c", "echo no such model; exit 3"], ["no-such-program"]])
+    assert (run.output, run.status) == ("no such model\n", 3)
+    assert answer(Row("SPIN", None, read_spin), run).verdict == "failed"
+
+
 def test_missing_peers_are_named_with_how_to_install_them(tmp_path, monkeypatch):
     for name in ("tla/Swap.tla", "python/peer_naive.py", "promela/swap.pml", "harmony/swap.hny"):
         (tmp_path / name).parent.mkdir()

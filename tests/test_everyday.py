@@ -27,6 +27,11 @@ def test_a_page_is_opened_until_it_is_painted_and_its_player_is_there(tmp_path):
     assert all(0 < run.wall < 30 and run.cpu is None for run in rows.values())
 
 
+def test_the_time_of_a_command_that_failed_is_not_shown():
+    with pytest.raises(RuntimeError, match=r"python -c 1/0 failed: [\s\S]*ZeroDivisionError"):
+        everyday.repeated(["-c", "1/0"], 1)
+
+
 def test_notebooks_are_run_in_their_folder_and_nothing_is_written(tmp_path, monkeypatch, capsys):
     from nbclient.exceptions import CellExecutionError
 
