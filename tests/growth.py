@@ -1,115 +1,131 @@
-"""How cost grows with processes and pages: every checker on the same scenario, one run each, until a limit.
+"""How cost grows with processes and pages: every checker on the same scenario, and our own scenario; one run each, to a limit.
 
     python -m tests.bench --growth [--save DIR]
 
-A checker that came to a limit is not asked for more in that direction. `--save` writes growth.txt and growth.svg.
+A checker that came to a limit, or needs more in all its processes, is not asked for more in that direction. `--save` writes
+cost.txt, after each line, and cost.svg, which `diagrams/cost.py` draws from the table. What is committed in diagrams/ is shown
+by the page "What a search costs".
 """
 
 from __future__ import annotations
 
+import datetime
+import os
+import platform
+import shutil
 import subprocess
-import sys
+from pathlib import Path
+from typing import NamedTuple
 
-MORE_PROCESSES = [(p, p) for p in range(1, 7)]
-MORE_PAGES = [(2, n) for n in (2, 4, 8, 16, 32, 64, 128, 256, 512)] + [(4, 16)]
-SERIES = (("processes", MORE_PROCESSES), ("pages", MORE_PAGES))
-LINE = "{:<7} {:<28} {:>9} {:>8} {:>11} {}"
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # M. Okabe and K. Ito
-DASHES = ("", "6 3", "2 2", "8 3 2 3", "1 3", "10 4", "4 1")
+from diagrams.cost import picture
+from swapmodel.site.measured import COLUMNS, LINE
+from tests.checkers import LIMITS, answer, ours
 
-
-def growth(rows, save=None):
-    """Measures, prints, and writes what it printed and a picture to the directory `save`."""
-    lines = [LINE.format("P,N", "checker, with the fix", "CPU s", "MiB", "states", "").rstrip()]
-    print(lines[0])
-    points = {}  # (series, checker) -> [(x, CPU seconds)]
-    for name, cells in SERIES:
-        gone = set()
-        for processes, pages in cells:
-            for row in rows:
-                if row.checker in gone or (name == "pages" and (processes, pages) == (2, 2)):
-                    continue
-                cpu, line = measured(row, processes, pages)
-                if cpu is None:
-                    gone.add(row.checker)
-                elif processes != 4 or name == "processes":
-                    x = processes if name == "processes" else pages
-                    points.setdefault((name, row.checker), []).append((x, cpu))
-                lines.append(line)
-                print(line, flush=True)
-                write(save, lines, points)
+PAGES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 
 
-def write(save, lines, points):
-    """What is known so far, after each line: a run of an hour may be interrupted."""
-    if save is not None:
-        save.mkdir(parents=True, exist_ok=True)
-        (save / "growth.txt").write_text("\n".join(lines) + "\n")
-        (save / "growth.svg").write_text(picture(points))
+class Series(NamedTuple):
+    """Cells (P,N) in one direction. `all`: they are asked whatever came before."""
+
+    scenario: str
+    variant: str
+    cells: list
+    all: bool = False
 
 
-def measured(row, processes, pages):
-    """(CPU seconds, or None if it did not come to an end; the line of the table)."""
-    where = f"{processes},{pages}"
-    try:
-        run = row.run("fixed", processes, pages)
-        answer = row.read(run.output)
-    except (subprocess.CalledProcessError, AttributeError, IndexError, ValueError) as error:
-        print(f"{row.checker} at {where}: {type(error).__name__}", file=sys.stderr)
-        return None, LINE.format(where, row.checker, "-", "-", "-", "came to the limit, or failed").rstrip()
-    figures = (f"{run.cpu:.2f}", f"{run.peak:.0f}", f"{answer.states:,}")
-    done = answer.verdict == "holds"
-    return run.cpu if done else None, LINE.format(where, row.checker, *figures, answer.verdict).rstrip()
+PEERS = (
+    Series("peers", "fixed", [(p, p) for p in range(1, 7)]),
+    Series("peers", "fixed", [(2, n) for n in PAGES if n > 1]),
+    Series("peers", "fixed", [(3, 4), (4, 16)], all=True),
+)
+OWN = (
+    Series("thread", "v6.8", [(p, 4) for p in range(1, 5)]),
+    Series("thread", "v6.8", [(2, n) for n in PAGES]),
+)
 
 
-# ---- the picture -----------------------------------------------------------------------------------------------------
+def growth(rows, save=None, notes=()):
+    """Measures, prints, and writes what it printed to the directory `save`, with a picture."""
+    out = Table(save)
+    for text in heading(notes):
+        out.add(f"# {text}")
+    out.add(LINE.format(*COLUMNS))
+    done = set()
+    for series in PEERS:
+        measure(series, rows, out, done)
+    for series in OWN:
+        measure(series, ours("tests.thread_scenario")[0], out, done)
 
-WIDTH, HEIGHT, LEFT, TOP = 380, 240, 52, 24
-DECADES = (0.01, 0.1, 1, 10, 100)
+
+class Table:
+    """The lines so far, on stdout and in the files: a run of an hour may be interrupted."""
+
+    def __init__(self, save):
+        self.save, self.lines = save, []
+        if save is not None:
+            save.mkdir(parents=True, exist_ok=True)
+
+    def add(self, line):
+        self.lines.append(line.rstrip())
+        print(self.lines[-1], flush=True)
+        if self.save is not None:
+            text = "\n".join(self.lines) + "\n"
+            (self.save / "cost.txt").write_text(text)
+            (self.save / "cost.svg").write_text(picture(text))
 
 
-def picture(points):
-    """Two diagrams beside each other: CPU seconds, on a logarithmic scale, against processes and against pages."""
-    checkers = list(dict.fromkeys(checker for _, checker in points))
-    height = HEIGHT + 30 + 18 * len(checkers)
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {2 * WIDTH} {height}" role="img" '
-        'font-family="sans-serif" font-size="12" fill="currentColor" stroke="none">',
-        "<title>CPU seconds to verify the fix, against processes and against pages</title>",
+def measure(series, rows, out, done):
+    """The cells in turn, each with every checker that came to an end before. What is in `done` is not measured again."""
+    gone = set()
+    for processes, pages in series.cells:
+        for row in rows:
+            cell = (series.scenario, processes, pages, row.checker)
+            if cell in done or (row.checker in gone and not series.all):
+                continue
+            done.add(cell)
+            run = row.run(series.variant, processes, pages)
+            told = answer(row, run)
+            if told.verdict != "holds" or run.cpu > LIMITS[0]:  # the limit is of each of its processes
+                gone.add(row.checker)
+            states = f"{told.states:,}" if told.states is not None else "-"
+            figures = (f"{run.cpu:.2f}", f"{run.wall:.2f}", f"{run.peak:.0f}", states, told.verdict)
+            out.add(LINE.format(series.scenario, f"{processes},{pages}", row.checker, *figures))
+
+
+# ---- where it was measured -------------------------------------------------------------------------------------------
+
+
+def heading(notes):
+    """What a reader of the figures must know: when, on which machine, with which versions and limits."""
+    seconds, mib = LIMITS
+    return [
+        "What a search costs until its checker has seen every state and says `holds`; one run of a whole command each.",
+        "peers: the scenario of the comparison, with the fix. thread: ours, on v6.8, deadlocks and livelocks asked for too.",
+        "Made by: python -m tests.bench --growth --save diagrams",
+        f"Measured: {datetime.date.today():%d %B %Y}, {machine()}",
+        f"Limits: {seconds} CPU s and {mib} MiB of data for each process of a command",
+        f"Versions: {', '.join(versions())}",
+        *notes,
     ]
-    for i, (name, cells) in enumerate(SERIES):
-        xs = [p if name == "processes" else n for p, n in cells if name == "processes" or p == 2]
-        series = {c: points.get((name, c), []) for c in checkers}
-        parts.append(f'<g transform="translate({i * WIDTH} 0)">{diagram(name, xs, series, checkers)}</g>')
-    for i, checker in enumerate(checkers):
-        y = HEIGHT + 24 + 18 * i
-        parts.append(f'{line([(LEFT, y), (LEFT + 36, y)], i)}<text x="{LEFT + 44}" y="{y + 4}">{checker}</text>')
-    return "\n".join([*parts, "</svg>"]) + "\n"
 
 
-def diagram(name, xs, series, checkers):
-    bottom, right = HEIGHT - 36, WIDTH - 16
-
-    def x(value):
-        return LEFT + (right - LEFT) * xs.index(value) / (len(xs) - 1)
-
-    def y(seconds):
-        from math import log10
-
-        return bottom - (bottom - TOP) * (log10(max(seconds, DECADES[0])) + 2) / 4
-
-    parts = [f'<text x="{LEFT}" y="14">CPU seconds, by {name}</text>']
-    for decade in DECADES:
-        parts.append(f'<path d="M{LEFT} {y(decade):.1f}H{right}" stroke="currentColor" stroke-opacity=".25"/>')
-        parts.append(f'<text x="{LEFT - 6}" y="{y(decade) + 4:.1f}" text-anchor="end">{decade:g}</text>')
-    parts += [f'<text x="{x(value):.1f}" y="{bottom + 18}" text-anchor="middle">{value}</text>' for value in xs]
-    for i, checker in enumerate(checkers):
-        parts.append(line([(x(value), y(seconds)) for value, seconds in sorted(series[checker])], i))
-    return "".join(parts)
+def machine():
+    """Processor, cores, memory, system: nothing that names it."""
+    model = _found("/proc/cpuinfo", "model name") or platform.machine()
+    memory = int((_found("/proc/meminfo", "MemTotal") or "0").split()[0]) / 2**20
+    release = ".".join(platform.release().split(".")[:2])
+    return f"{len(os.sched_getaffinity(0))} cores of {model}, {memory:.0f} GiB, {platform.system()} {release}"
 
 
-def line(points, i):
-    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-    dots = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.5" fill="{COLOURS[i % 7]}"/>' for x, y in points)
-    dash = f' stroke-dasharray="{DASHES[i % 7]}"' if DASHES[i % 7] else ""
-    return f'<polyline points="{path}" fill="none" stroke="{COLOURS[i % 7]}" stroke-width="1.6"{dash}/>{dots}'
+def _found(file, key):
+    lines = Path(file).read_text().splitlines() if Path(file).is_file() else []
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(key)), None)
+
+
+def versions():
+    """Those of the interpreter and of the checkers that are there."""
+    yield f"Python {platform.python_version()}"
+    for program, flag in (("gcc", "-dumpfullversion"), ("spin", "-V"), ("harmony", "--version"), ("java", "--version")):
+        if shutil.which(program):
+            told = subprocess.run([program, flag], capture_output=True, text=True, check=False).stdout.split("\n")
+            yield next((f"{program} {word}" for word in told[0].split() if word[0].isdigit()), program)

@@ -4,18 +4,15 @@
 It is not the kernel model of swapmodel/mm: one step here is one step there, which is coarser. Its locks exclude and do
 nothing else, so all of them are mutexes here: no atomic section, no RCU. Each step's name of theirs stands at its line.
 
-`python -m tests.peer_scenario unfixed|fixed P N [plain|persistent|compact|plain-compact]` prints what one search needs;
-`plain` is without reductions, `persistent` with persistent sets too, `compact` in little memory.
+`python -m tests.peer_scenario unfixed|fixed P N [WORD]` prints what one search needs. The words are those of modes.py: `plain`
+is without reductions, `persistent` with persistent sets too, `compact` in little memory, `vector` the other engine.
 """
 
 from __future__ import annotations
 
-import resource
 import sys
 
 from swapmodel import program
-from swapmodel.explore import explore
-from swapmodel.explore.budget import resident_bytes
 from swapmodel.machine import (
     READ_ONCE,
     WRITE_ONCE,
@@ -35,6 +32,8 @@ from swapmodel.machine import (
     write,
 )
 from swapmodel.program import Program, System
+
+from .modes import search
 
 HAS_CACHE = 0x40
 
@@ -262,14 +261,9 @@ def peer_system(variant, processes, pages):
 
 
 def main(variant, processes, pages, how=""):
-    """One search: `verdict states transitions length`, and the bytes that the process grew by for each state."""
+    """One search, told in the words of modes.py."""
     program.STATES_OF_A_PLACE = program.STEPS_OF_A_THREAD  # these loops over the pages have an end
-    before, system = resident_bytes(), peer_system(variant, int(processes), int(pages))
-    outcome, _ = explore(
-        system, finish=False, reduce="plain" not in how, persistent=how == "persistent", compact="compact" in how
-    )
-    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before
-    print("VERDICT", outcome.verdict, outcome.states, outcome.transitions, len(outcome.schedule), grown // outcome.states)
+    search(lambda: peer_system(variant, int(processes), int(pages)), how, finish=False)
 
 
 if __name__ == "__main__":

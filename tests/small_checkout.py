@@ -17,6 +17,12 @@ SVG = (
     '<svg xmlns="http://www.w3.org/2000/svg" width="900" height="90" viewBox="0 0 900 90"><title>Life of a byte</title>'
     '<desc>From free to cached.</desc><rect id="a" width="20" height="20"/><use href="#a" x="40"/></svg>'
 )
+COSTS = (
+    "# Measured: 1 May 2026, 2 cores of <b>a machine</b>\n# Harmony is left out: pip install harmony\n"
+    "scenario  P,N     checker      CPU s   wall s     MiB       states  outcome\n"
+    "peers     2,2     swapmodel     0.12     0.13      18        5,101  holds\n"
+    "peers     2,2     SPIN         60.12    60.13     180            -  more than 60 s\n"
+)
 VIEW = {"application/vnd.jupyter.widget-view+json": {"model_id": "m", "version_major": 2, "version_minor": 0}}
 WIDE = "x" * 300
 HOSTILE = '# 02 · <i onclick=alert(1)>it</i> & "quotes"'
@@ -58,7 +64,11 @@ def write_checkout(root):
     write_book(root / "exercises" / "01-first.ipynb", [new_markdown_cell("# Exercises 1\n\nDecode 0x41.")])
     (root / "diagrams").mkdir()
     (root / "diagrams" / "byte.svg").write_text(SVG)
+    (root / "diagrams" / "cost.svg").write_text(SVG)
+    (root / "diagrams" / "cost.txt").write_text(COSTS)
     (root / "src").mkdir()
     (root / "src" / "code.py").write_text("pass\n")
-    (root / "README.md").write_text("# A kit\n\nWhat it is.\n\n## Use\n\nSee [first](notebooks/01-first.ipynb).\n")
+    (root / "README.md").write_text(
+        "# A kit\n\nWhat it is.\n\n## Use\n\nSee [first](notebooks/01-first.ipynb), [cost](diagrams/cost.txt).\n"
+    )
     return root / "notebooks"

@@ -32,6 +32,7 @@ STATIC = Path(swapmodel.__file__).parent / "site" / "static"
 ORDER = [
     *("index.html", "01-first.html", "02-second.html", "exercises-01-first.html", "diagrams.html"),
     *("scenarios.html", "kernels.html", "fixes.html", "questions.html", "api.html", "model.html"),
+    "cost.html",
 ]
 
 
@@ -191,6 +192,26 @@ def test_pictures_keep_their_references_apart(pages):
 def test_a_picture_says_what_it_shows(pages):
     assert pages["01-first.html"].find("img", src=re.compile("^data:"))["alt"] == "Life of a byte. From free to cached"
     assert "From free to cached." in pages["diagrams.html"].main.get_text()
+
+
+def test_what_a_search_costs_is_shown_with_where_it_was_measured(site, pages):
+    soup = pages["cost.html"]
+    assert soup.find("img")["src"] == "files/diagrams/cost.svg" and (site / "files/diagrams/cost.txt").is_file()
+    assert soup.find("dt", string="Measured").find_next("dd").get_text() == "1 May 2026, 2 cores of <b>a machine</b>"
+    assert "Harmony is left out: pip install harmony" in soup.main.get_text()
+    cells = [" ".join(cell.get_text(" ").split()) for cell in soup.select("tbody tr > *")]
+    assert cells == ["2,2", "0.12 s 5,101 18 MiB", "more than 60 s 180 MiB"]
+    assert not pages["diagrams.html"].select("#cost"), "it is no picture of the model"
+    assert pages["index.html"].find("a", string="cost")["href"] == "cost.html"
+
+
+def test_a_table_of_costs_that_is_none_stops_the_build(tmp_path, capsys):
+    notebooks = write_checkout(tmp_path / "checkout")
+    (notebooks.parent / "diagrams" / "cost.txt").write_text("42\n")
+    assert "cost.txt:1: no line of the table" in refused(capsys, tmp_path / "out", "--no-execute", "--notebooks", notebooks)
+    (notebooks.parent / "diagrams" / "cost.txt").unlink()
+    (notebooks.parent / "README.md").unlink()
+    assert build(tmp_path / "out", Sources(notebooks), execute=False) == len(ORDER) - 1
 
 
 # ---- catalogues -------------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from bs4 import BeautifulSoup
 from ..names import BadUse
 from .api import api_page
 from .catalogue import fixes_page, kernels_page, questions_page, scenarios_page
+from .cost import cost_page
 from .diagrams import diagrams_page
 from .execute import executed, read_notebook
 from .folder import replaced
@@ -48,7 +49,8 @@ def all_pages(sources: Sources, execute: bool, ended: Callable[[], None]) -> lis
         told = text_page(guide, GUIDE, EXERCISES)
         exercises.append(told._replace(file="exercises.html", title="About the exercises"))
     pictures = [diagrams_page(sources)] if sources.diagrams() else []
-    pages = [*course, *exercises, *pictures, *reference()]
+    costs = [cost_page(sources)] if sources.cost() else []
+    pages = [*course, *exercises, *pictures, *reference(), *costs]
     return [home_page(sources, pages), *pages]
 
 
@@ -68,7 +70,7 @@ def write(folder: Path, pages: list[Page], sources: Sources) -> None:
     """Every page in its frame, and all that they need."""
     demand_names(pages)
     soups = {page.file: parsed(page.body) for page in pages}
-    copies = {f"files/diagrams/{path.name}": path for path in sources.diagrams()}
+    copies = {f"files/diagrams/{path.name}": path for path in [*sources.diagrams(), *sources.cost()]}
     places = {name: page.file for page in pages for name in (page.source, page.file) if name}
     for page in pages:
         polish(soups[page.file])

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from ..names import BadUse
 
 PACKAGE = Path(__file__).parent.parent
+COST = "diagrams/cost.txt"  # what searches cost, measured; its picture lies beside it
 
 
 class Sources(NamedTuple):
@@ -26,7 +27,13 @@ class Sources(NamedTuple):
         return sorted((self.root / "exercises").glob("*.ipynb"))
 
     def diagrams(self) -> list[Path]:
-        return sorted((self.root / "diagrams").glob("*.svg"))
+        """The pictures made from the model: not the measured one."""
+        return sorted(path for path in (self.root / "diagrams").glob("*.svg") if path.stem != "cost")
+
+    def cost(self) -> list[Path]:
+        """The table of the benchmark and its picture, or nothing."""
+        files = [self.root / COST, (self.root / COST).with_suffix(".svg")]
+        return files if all(path.is_file() for path in files) else []
 
     def text(self, name: str) -> str:
         """A file of the checkout; empty if there is none."""

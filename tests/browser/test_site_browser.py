@@ -15,6 +15,7 @@ from ..small_checkout import write_checkout
 PAGES = [
     *("index.html", "01-first.html", "02-second.html", "exercises-01-first.html", "diagrams.html"),
     *("scenarios.html", "kernels.html", "fixes.html", "questions.html", "api.html", "model.html"),
+    "cost.html",
 ]
 
 
