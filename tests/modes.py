@@ -14,9 +14,14 @@ MODES = {  # word -> arguments of explore()
     "persistent": {"persistent": True},
     "compact": {"compact": True},
     "plain-compact": {"reduce": False, "compact": True},
-    "vector": {"engine": "vector"},
+    "compiled": {"engine": "compiled"},
+    "plain-compiled": {"reduce": False, "engine": "compiled"},
 }
-NAMES = {"": "swapmodel", "plain": "swapmodel unreduced", "vector": "swapmodel, engine vector"}  # others: the word itself
+NAMES = {
+    "": "swapmodel",
+    "plain": "swapmodel unreduced",
+    "plain-compiled": "swapmodel compiled, unreduced",
+}  # or the word itself
 
 
 def name_of(how):

@@ -5,7 +5,7 @@ It is not the kernel model of swapmodel/mm: one step here is one step there, whi
 nothing else, so all of them are mutexes here: no atomic section, no RCU. Each step's name of theirs stands at its line.
 
 `python -m tests.peer_scenario unfixed|fixed P N [WORD]` prints what one search needs. The words are those of modes.py: `plain`
-is without reductions, `persistent` with persistent sets too, `compact` in little memory, `vector` the other engine.
+is without reductions, `persistent` with persistent sets too, `compact` in little memory, `compiled` by the other engine.
 """
 
 from __future__ import annotations

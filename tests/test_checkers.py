@@ -134,10 +134,10 @@ def test_a_way_that_explore_does_not_know_is_left_out_with_a_line(monkeypatch):
 
 def test_a_way_whose_extra_is_not_installed_is_left_out_with_a_line(monkeypatch):
     def explore(system, *, engine):
-        raise ImportError("engine='vector' needs an extra")
+        raise ImportError("engine 'compiled' needs an extra")
 
     monkeypatch.setattr(modes, "explore", explore)
-    assert modes.missing("vector", small) == "swapmodel, engine vector is left out: engine='vector' needs an extra"
+    assert modes.missing("compiled", small) == "swapmodel compiled is left out: engine 'compiled' needs an extra"
 
 
 @pytest.mark.parametrize("how", ["", "plain", "persistent", "compact", "plain-compact"])
