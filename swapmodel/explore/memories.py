@@ -11,7 +11,7 @@ from typing import Any, overload
 
 WORDS = 4  # of a block
 
-Packed = Sequence[int]  # for every block, which of its values
+Packed = Sequence[int]  # for every block, which of its values (a tuple, where it is a key)
 
 
 class Memories(Sequence[tuple[Any, ...]]):

@@ -24,7 +24,7 @@ class Reach(NamedTuple):
 
 def state_of(space: Space, words: tuple[Any, ...], steps: Iterable[Any]) -> int:
     """The state with these words, where thread t stands at the t-th step. May raise Found, if an oracle forbids the words."""
-    state = space._number(words, 0, 0) << space.shift
+    state = space._number(space.memories.pack(words), 0, 0) << space.shift
     for t, step in enumerate(steps):
         state += space._place(t, step)
     return state
