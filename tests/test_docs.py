@@ -1,5 +1,6 @@
 """README, notebooks and what is committed can't drift from the code."""
 
+import ast
 import json
 import re
 import subprocess
@@ -116,15 +117,24 @@ def test_no_path_of_a_machine_and_no_registry_host():
         assert not places.search(text), f"{file.name}: {places.search(text)}"
 
 
+def says_nothing(source):
+    """A cell that only defines, that prints nothing in a loop, or that silences its last value."""
+    last = ast.parse(source).body[-1]
+    quiet = isinstance(last, ast.FunctionDef | ast.Assign | ast.Import | ast.ImportFrom | ast.For) and "print(" not in source
+    return quiet or source.endswith(";")
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.name)
 def test_notebooks_store_outputs_that_can_be_compared(path):
     book = json.loads(path.read_text())
     assert "widgets" not in book["metadata"]
     cells = [c for c in book["cells"] if c["cell_type"] == "code"]
-    assert all(len("".join(c["source"]).split("\n")) <= 9 for c in cells)
-    shown = [c for c in cells if c["outputs"]]
-    assert len(shown) >= len(cells) - 1, "strict nbval compares nothing where nothing is stored"
-    for cell in shown:
+    for cell in cells:
+        source = "".join(cell["source"])
+        lines = 6 if source.startswith(("def ", "story = ")) else 5  # a kernel function, a mail's story
+        assert len(source.split("\n")) <= lines, source
+        assert cell["outputs"] or says_nothing(source), f"strict nbval compares nothing where nothing is stored: {source}"
+    for cell in cells:
         text = json.dumps(cell["outputs"])
         assert not re.search(r"0x[0-9a-f]{8,}|https?://(?!www\.w3\.org/)|Traceback|/tmp/", text)  # an SVG names its namespace
         assert not any(VIEW in o.get("data", {}) for o in cell["outputs"]), "without a kernel the player could not be seen"
