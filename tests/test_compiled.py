@@ -9,6 +9,8 @@ from hypothesis import given, settings
 from swapmodel import KERNELS, SCENARIOS, Budget, Parameters
 from swapmodel.explore import Space, explore
 from swapmodel.explore.memories import WORDS, Memories
+from swapmodel.machine import BUG, READ_ONCE, WRITE_ONCE, Memory, Struct, spinlock_t, word, xchg
+from swapmodel.program import KernelError, Program, System
 from swapmodel.verdict import all_recorded
 from tests.peer_scenario import peer_system
 from tests.random_programs import programs
@@ -94,6 +96,92 @@ def test_an_interrupted_search_never_holds():
 
     outcome, _ = explore(peer_system("fixed", 3, 3), Budget(tick=interrupt), engine="compiled")
     assert outcome.verdict == "unfinished" and "interrupted" in outcome.reason
+
+
+class shared(Struct):
+    x = word()
+    y = word()
+    limit = word(1, constant=True)
+    lock = spinlock_t()
+
+
+def system_of(*functions):
+    """A thread for each function of the shared object."""
+    memory = Memory([f.__name__ for f in functions])
+    t = memory.new(shared, "t")
+    return System(memory, [Program(f.__name__, lambda f=f: f(t)) for f in functions])
+
+
+def stores(t):
+    yield WRITE_ONCE(t.x, 1)
+
+
+def goes_round(t):
+    """For ever, once the other thread has stored."""
+    seen = yield READ_ONCE(t.x)
+    while seen:
+        yield WRITE_ONCE(t.y, 1)
+        yield WRITE_ONCE(t.y, 2)
+        seen = yield READ_ONCE(t.x)
+
+
+def test_a_livelock_that_is_not_told_to_its_end_is_unfinished(monkeypatch):
+    """The whole space was explored, and is again by the plain search: that one's budget may end, or somebody interrupts it."""
+    assert explore(system_of(goes_round, stores), engine="compiled")[0].violation.kind == "livelock"
+    over = []
+    budget = Budget()
+    monkeypatch.setattr(budget, "spent", lambda *figures: "no time is left" if over else "")
+    monkeypatch.setattr(
+        compiled.Compiled, "_hand_over", lambda *a, real=compiled.Compiled._hand_over: over.append(1) or real(*a)
+    )
+    outcome, _ = explore(system_of(goes_round, stores), budget, engine="compiled")
+    assert (outcome.verdict, outcome.reason, outcome.violation) == ("unfinished", "no time is left", None)
+
+    def interrupt(search):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(compiled.Search, "demand_finish", interrupt)
+    outcome, _ = explore(system_of(goes_round, stores), engine="compiled")
+    assert (outcome.verdict, outcome.reason, outcome.violation) == ("unfinished", "interrupted", None)
+
+
+def fails(t):
+    yield WRITE_ONCE(t.x, 1)
+    yield BUG("first")
+
+
+def cannot_run(t):
+    yield READ_ONCE(t.limit)
+    yield READ_ONCE(t.limit)
+    yield READ_ONCE(t.y)
+    seen = yield xchg(t.y, 1)
+    yield READ_ONCE(seen.member)
+
+
+def peeks(t):
+    yield READ_ONCE(t.limit)
+    yield READ_ONCE(t.limit)
+    yield READ_ONCE(t.y)
+    yield READ_ONCE(t.lock)
+
+
+@pytest.mark.parametrize("other", [cannot_run, peeks])
+def test_what_the_plain_search_does_not_come_to_is_not_told(other):
+    """The states of a layer are looked at in another order: it fails in the first, and the machine gives up in the second."""
+    plain, _ = explore(system_of(fails, other))
+    again, _ = explore(system_of(fails, other), engine="compiled")
+    assert figures(again) == figures(plain) and again.reductions == plain.reductions == ("moves", "releases")
+
+
+def test_a_function_the_machine_cannot_run_is_refused_as_ever():
+    with pytest.raises(KernelError, match="cannot_run"):
+        explore(system_of(stores, cannot_run), engine="compiled")
+
+
+def test_machine_code_needs_no_directory_to_write_to():
+    space = {}
+    exec("def one_more(n):\n    return n + 1", space)  # it has no file beside which, or by whose name, it could be kept
+    assert loops.machine_code(space["one_more"])(1) == 2
 
 
 def test_tables_find_what_was_put_into_them():

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..program import KernelError
 from .budget import Budget, Outcome
 from .memories import Packed
 from .search import Search
-from .space import Change, Found, Space
+from .space import Change, Found, NotReducible, Space
 
 try:
     import numpy as np
@@ -141,20 +142,25 @@ class Compiled:
     # ---- as Search has them --------------------------------------------------------------------------------------
 
     def run(self) -> None:
+        outcome, plainly = self.outcome, False
         try:
-            self.outcome.reason = self._breadth_first()
-        except (Found, HandOver):
-            return self._hand_over()
+            outcome.reason = self._breadth_first()
+        except (Found, HandOver, KernelError, NotReducible):  # the plain search may come to something else before
+            plainly = True
         except KeyboardInterrupt:
-            self.outcome.reason = "interrupted"
-        self.outcome.states = self.seen.count
-        self.outcome.verdict = "unfinished" if self.outcome.reason else "holds"
+            outcome.reason = "interrupted"
+        if plainly:  # out here, as an exception would keep the arrays of the frames that it came through
+            return self._hand_over()
+        outcome.states = self.seen.count
+        outcome.verdict = "unfinished" if outcome.reason else "holds"
         return None
 
     def demand_finish(self) -> None:
         """From every state every thread can still return."""
         if self.plain is None and not self._all_can_return():
             self._hand_over()
+            if self.outcome.verdict != "holds":  # out of budget, say: then not all that can be reached is known
+                return None
         if self.plain is not None:
             return self.plain.demand_finish()
         self.outcome.verdict, self.outcome.reason = "holds", ""

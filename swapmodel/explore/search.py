@@ -102,6 +102,8 @@ def _explore(outcome: Outcome, system: System, budget: Budget, question: Questio
             search.demand_finish()
     except KeyboardInterrupt:
         outcome.reason = outcome.reason or "interrupted"
+        if outcome.verdict == "holds":  # so far: what comes after the search was not done
+            outcome.verdict = "unfinished"
     return space
 
 
