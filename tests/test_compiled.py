@@ -184,6 +184,12 @@ def test_machine_code_needs_no_directory_to_write_to():
     assert loops.machine_code(space["one_more"])(1) == 2
 
 
+@pytest.mark.parametrize("threads", [0, 1])
+def test_few_threads(threads):
+    again, _ = explore(system_of(*[stores] * threads), engine="compiled")
+    assert figures(again) == figures(explore(system_of(*[stores] * threads))[0])
+
+
 def test_tables_find_what_was_put_into_them():
     """Keys that collide, and keys that are not there."""
     chance = np.random.default_rng(1)

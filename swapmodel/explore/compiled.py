@@ -107,10 +107,8 @@ class Fields:
 
     def __init__(self, bits: list[int]):
         self.bits = bits
-        ends = [sum(bits[: t + 1]) for t in range(len(bits))]
-        self.shifts = np.array([0, *ends[:-1]], np.int64)
-        self.masks = np.array([(1 << b) - 1 for b in bits], np.int64)
-        self.top = ends[-1]
+        *shifts, self.top = (sum(bits[:t]) for t in range(len(bits) + 1))
+        self.shifts, self.masks = np.array(shifts, np.int64), np.array([(1 << b) - 1 for b in bits], np.int64)
 
     def moved(self, states: Any, to: Fields) -> Any:
         """The same states in other fields."""
@@ -177,7 +175,7 @@ class Compiled:
         known = (*self._form(), self.seen.keys, marks)
         if not sum(loops.follow(layer, *known, path) for layer in self.layers):
             return True
-        left = np.concatenate([layer.copy() for layer in self.layers])
+        left = np.concatenate(self.layers[::-1])  # from behind, as one state is good because of the next
         before = len(left) + 1
         while 0 < len(left) < before:
             before, left = len(left), left[: loops.settle(left, *known)]
@@ -303,9 +301,10 @@ class Compiled:
             fields = Fields([max(new, old) for new, old in zip(bits, self.fields.bits, strict=True)])
             self.layers = [self.fields.moved(layer, fields) for layer in self.layers]
             self.new = [self.fields.moved(states, fields) for states in self.new]
-            seen = self.seen.keys
-            self.seen.keys = np.zeros(len(seen), np.int64)
-            loops.rehash(np.where(seen, self.fields.moved(seen - 1, fields) + 1, 0), self.seen.keys)
+            seen, self.seen.keys = self.seen.keys, np.zeros_like(self.seen.keys)
+            for at in range(0, len(seen), STATES):  # a few at a time: what is made on the way takes several times their room
+                some = seen[at : at + STATES]
+                loops.rehash(np.where(some, self.fields.moved(some - 1, fields) + 1, 0), self.seen.keys)
             self.fields = fields
         if self.fields.top + self.rows.table.count.bit_length() > BITS:
             raise HandOver
