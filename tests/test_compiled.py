@@ -15,7 +15,7 @@ from swapmodel.verdict import all_recorded
 from tests.peer_scenario import peer_system
 from tests.random_programs import programs
 from tests.test_compact import figures
-from tests.test_soundness import LARGER, QUICK
+from tests.test_soundness import LARGER, QUICK, SMALL
 
 np = pytest.importorskip("numpy", reason="the extra `fast` is not installed")
 pytest.importorskip("numba", reason="the extra `fast` is not installed")
@@ -30,6 +30,29 @@ def test_the_same_on_random_programs(source):
         again, _ = explore(source.build().system, Budget(max_states=20_000), reduce=reduce, engine="compiled")
         if plain.verdict != "unfinished":
             assert figures(again) == figures(plain)
+
+
+@pytest.fixture
+def little_room(monkeypatch):
+    """Tables in which keys meet, arrays that grow all the time, paths that end before they come to an end."""
+    monkeypatch.setattr(compiled, "ROOM", 2)
+    monkeypatch.setattr(compiled, "STATES", 3)
+    monkeypatch.setattr(compiled, "LONGEST_PATH", 2)
+
+
+@settings(QUICK, max_examples=100)
+@given(programs(SMALL, loops=True))
+def test_the_same_in_little_room(little_room, source):
+    plain, _ = explore(source.build().system, reduce=False)
+    again, _ = explore(source.build().system, reduce=False, engine="compiled")
+    assert figures(again) == figures(plain)
+
+
+@pytest.mark.parametrize("reduce", [False, True])
+def test_the_scenario_of_the_peers_in_little_room(little_room, reduce):
+    plain, _ = explore(peer_system("fixed", 2, 2), reduce=reduce)
+    again, _ = explore(peer_system("fixed", 2, 2), reduce=reduce, engine="compiled")
+    assert figures(again) == figures(plain)
 
 
 @pytest.mark.parametrize("variant", ["fixed", "unfixed"])
@@ -202,6 +225,30 @@ def test_tables_find_what_was_put_into_them():
     loops.rehash(table, larger)
     assert all(larger[loops.slot(larger, state)] == state + 1 for state in states)
     assert larger[loops.slot(larger, int(states[0]) + 1)] == loops.EMPTY or states[0] + 1 in states
+
+
+def test_memories_of_the_same_hash_are_told_apart():
+    rows, hashes, table = np.array([[1, 2], [3, 4]], np.int32), np.array([7, 7]), np.zeros(4, np.int64)
+    loops.rehash_rows(hashes, 2, table)
+    found = [table[loops.find_row(7, row, rows, hashes, table)] for row in (*rows, np.array([5, 6], np.int32))]
+    assert found == [1, 2, loops.EMPTY]
+
+
+def test_a_case_of_blocks_that_are_no_longer_all_is_stale():
+    """By block 0, a case; by blocks 0 and 1 another: the first is not found any more, and not entered again."""
+    row, cases = np.array([3, 0], np.int32), compiled.Cases(1)
+    cases.begin(0, [0])
+    cases.add(0, row, ((1, 9),), 5)
+    cases.begin(0, [0, 1])
+    both = cases.blocks[cases.starts[0] : cases.ends[0]]
+    crowded = np.array([1] * 7 + [loops.EMPTY])  # the search for it comes by the first one, whose values are the same
+    assert crowded[loops.find_case(0, 2, row, both, cases.data, crowded)] == loops.EMPTY
+    cases.add(0, row, (), 6)
+    larger = np.zeros(1 << 6, np.int64)
+    loops.rehash_cases(cases.table.keys, cases.data, cases.versions, cases.starts, cases.ends, larger)
+    assert np.count_nonzero(cases.table.keys) == 2 and np.count_nonzero(larger) == 1
+    begin = larger[loops.find_case(0, 2, row, both, cases.data, larger)] - 1
+    assert list(cases.data[begin : begin + 6]) == [0, 2, 0, 6, 3, 0]
 
 
 def test_integers_are_spread_and_not_negative():

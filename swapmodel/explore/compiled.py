@@ -23,6 +23,7 @@ except ImportError as error:
     raise ValueError(f"engine 'compiled' needs the extra `fast`: pip install 'swapmodel[fast]' ({error})") from None
 
 STATES = 1 << 16  # looked at in one go
+ROOM = 1 << 14  # of each array that grows, at first
 PLACES = MOST_PLACES = 1 << loops.PLACE_BITS  # of a thread
 THREADS, BITS = 16, 63  # the most threads; of a state
 LONGEST_PATH = 1 << 16  # that is followed to see whether every thread can return
@@ -36,7 +37,7 @@ class Hashed:
     """Keys of an open-addressing table, and how many there are."""
 
     def __init__(self) -> None:
-        self.keys, self.count = np.zeros(1 << 14, np.int64), 0
+        self.keys, self.count = np.zeros(ROOM, np.int64), 0
 
     def longer(self, more: int) -> Any:
         """Empty keys, if `more` do not fit beside those that are there."""
@@ -48,8 +49,8 @@ class Rows:
     """The memories, a row of block values each."""
 
     def __init__(self, first: Packed):
-        self.values, self.table = np.zeros((1 << 12, len(first)), np.int32), Hashed()
-        self.hashes = np.zeros(1 << 12, np.int64)
+        self.values, self.table = np.zeros((ROOM, len(first)), np.int32), Hashed()
+        self.hashes = np.zeros(ROOM, np.int64)
         self.values[0], self.table.count = first, 1
         self.hashes[0] = loops.row_hash(self.values[0])
         loops.rehash_rows(self.hashes, 1, self.table.keys)
@@ -71,8 +72,8 @@ class Cases:
 
     def __init__(self, kinds: int):
         self.versions, self.starts, self.ends = (np.zeros(kinds, np.int64) for _ in range(3))
-        self.blocks, self.blocks_used = np.zeros(1 << 12, np.int64), 0
-        self.data, self.used, self.table = np.zeros(1 << 16, np.int64), 0, Hashed()
+        self.blocks, self.blocks_used = np.zeros(ROOM, np.int64), 0
+        self.data, self.used, self.table = np.zeros(ROOM, np.int64), 0, Hashed()
 
     def begin(self, kind: int, blocks: list[int]) -> None:
         """From here on the moves of this kind are told apart by these blocks."""
@@ -131,7 +132,7 @@ class Compiled:
         self.known: list[dict[int, int]] = [{} for _ in space.threads]
         self.finished = np.zeros((threads, PLACES), np.bool_)
         self.fields = Fields([1] * threads)
-        self.pairs, self.values = Hashed(), np.zeros(1 << 14, np.int64)
+        self.pairs, self.values = Hashed(), np.zeros(ROOM, np.int64)
         self.rows, self.cases = Rows(space.memories.packed[0]), Cases(threads * PLACES)
         self.seen = Hashed()
         self.layers: list[Any] = []  # arrays of states, sorted
