@@ -148,6 +148,18 @@ def goes_round(t):
         seen = yield READ_ONCE(t.x)
 
 
+def locks_by_xchg(t):
+    while (yield xchg(t.x, 1)):
+        pass
+    yield WRITE_ONCE(t.x, 0)
+
+
+def test_a_move_that_changes_nothing_is_none():
+    """It stores what is there, and goes back to where it was: as good as waiting."""
+    again, _ = explore(system_of(locks_by_xchg, locks_by_xchg), engine="compiled")
+    assert again.verdict == "holds" and figures(again) == figures(explore(system_of(locks_by_xchg, locks_by_xchg))[0])
+
+
 def test_a_livelock_that_is_not_told_to_its_end_is_unfinished(monkeypatch):
     """The whole space was explored, and is again by the plain search: that one's budget may end, or somebody interrupts it."""
     assert explore(system_of(goes_round, stores), engine="compiled")[0].violation.kind == "livelock"
