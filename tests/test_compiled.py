@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from swapmodel import KERNELS, SCENARIOS, Budget, Parameters
 from swapmodel.explore import Space, explore
 from swapmodel.explore.memories import WORDS, Memories
-from swapmodel.machine import BUG, READ_ONCE, WRITE_ONCE, Memory, Struct, spinlock_t, word, xchg
+from swapmodel.machine import BUG, READ_ONCE, WRITE_ONCE, Memory, Struct, Violation, spinlock_t, word, xchg
 from swapmodel.program import KernelError, Program, System
 from swapmodel.verdict import all_recorded
 from tests.peer_scenario import peer_system
@@ -338,3 +338,27 @@ def test_the_space_of_the_plain_search_asks_the_oracles_once_for_what_they_look_
     for words in space.memories:
         assert all(oracle(words) is None for oracle in system.oracles)
     assert isinstance(space, Space)
+
+
+class wide(Struct):
+    """x and y are in different blocks."""
+
+    x, a, b, c, d, y = (word() for _ in range(6))
+
+
+def both(t):
+    yield WRITE_ONCE(t.x, 1)
+    yield WRITE_ONCE(t.y, 1)
+
+
+@pytest.mark.parametrize("engine", ["python", "compiled"])
+def test_an_oracle_may_look_at_more_where_it_finds_something(engine):
+    memory = Memory(["both"])
+    t = memory.new(wide, "t")
+    x, y = t.x.word, t.y.word
+
+    def oracle(words):
+        return Violation("oracle", "both") if words[x] == 1 and words[y : y + 1] == (1,) else None
+
+    outcome, _ = explore(System(memory, [Program("both", lambda: both(t))], (oracle,)), engine=engine, reduce=False)
+    assert outcome.verdict == "violated" and str(outcome.violation) == "both"
