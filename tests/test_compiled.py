@@ -9,11 +9,13 @@ from hypothesis import given, settings
 from swapmodel import KERNELS, SCENARIOS, Budget, Parameters
 from swapmodel.explore import Space, explore
 from swapmodel.explore.memories import WORDS, Memories
+from swapmodel.machine import BUG, READ_ONCE, WRITE_ONCE, Memory, Struct, Violation, spinlock_t, word, xchg
+from swapmodel.program import KernelError, Program, System
 from swapmodel.verdict import all_recorded
 from tests.peer_scenario import peer_system
 from tests.random_programs import programs
 from tests.test_compact import figures
-from tests.test_soundness import LARGER, QUICK
+from tests.test_soundness import LARGER, QUICK, SMALL
 
 np = pytest.importorskip("numpy", reason="the extra `fast` is not installed")
 pytest.importorskip("numba", reason="the extra `fast` is not installed")
@@ -28,6 +30,40 @@ def test_the_same_on_random_programs(source):
         again, _ = explore(source.build().system, Budget(max_states=20_000), reduce=reduce, engine="compiled")
         if plain.verdict != "unfinished":
             assert figures(again) == figures(plain)
+
+
+@pytest.fixture
+def handed(monkeypatch):
+    """One for each time that the plain search was called in: it would come to the same figures whatever the arrays hold."""
+    times = []
+    real = compiled.Compiled._hand_over
+    monkeypatch.setattr(compiled.Compiled, "_hand_over", lambda search: times.append(1) or real(search))
+    return times
+
+
+@pytest.fixture
+def little_room(monkeypatch):
+    """Tables in which keys meet, arrays that grow all the time, paths that end before they come to an end."""
+    monkeypatch.setattr(compiled, "ROOM", 2)
+    monkeypatch.setattr(compiled, "STATES", 3)
+    monkeypatch.setattr(compiled, "LONGEST_PATH", 2)
+
+
+@settings(QUICK, max_examples=100)
+@given(programs(SMALL, loops=True))
+def test_the_same_in_little_room(little_room, handed, source):
+    handed.clear()
+    plain, _ = explore(source.build().system, reduce=False)
+    again, _ = explore(source.build().system, reduce=False, engine="compiled")
+    assert figures(again) == figures(plain)
+    assert len(handed) == (plain.verdict == "violated")
+
+
+@pytest.mark.parametrize("reduce", [False, True])
+def test_the_scenario_of_the_peers_in_little_room(little_room, handed, reduce):
+    plain, _ = explore(peer_system("fixed", 2, 2), reduce=reduce)
+    again, _ = explore(peer_system("fixed", 2, 2), reduce=reduce, engine="compiled")
+    assert figures(again) == figures(plain) and not handed
 
 
 @pytest.mark.parametrize("variant", ["fixed", "unfixed"])
@@ -47,11 +83,12 @@ HOLDS = [
 
 
 @pytest.mark.parametrize(("scenario", "kernel", "preempt", "slot_cache"), HOLDS)
-def test_the_recorded_counts(scenario, kernel, preempt, slot_cache):
+def test_the_recorded_counts(handed, scenario, kernel, preempt, slot_cache):
     given = Parameters(preempt=preempt.removeprefix("preempt="), slot_cache=slot_cache == "slot-cache=on")
     outcome, _ = explore(SCENARIOS[scenario].system(KERNELS[kernel], given), engine="compiled")
     known = all_recorded()[" ".join((scenario, kernel, preempt, slot_cache))]
     assert (outcome.verdict, outcome.states) == (known["verdict"], known["states"])
+    assert not handed or not outcome.reductions  # a step peeks: then both begin anew
 
 
 @pytest.mark.parametrize("preempt", ["full", "none"])
@@ -96,6 +133,110 @@ def test_an_interrupted_search_never_holds():
     assert outcome.verdict == "unfinished" and "interrupted" in outcome.reason
 
 
+class shared(Struct):
+    x = word()
+    y = word()
+    limit = word(1, constant=True)
+    lock = spinlock_t()
+
+
+def system_of(*functions):
+    """A thread for each function of the shared object."""
+    memory = Memory([f.__name__ for f in functions])
+    t = memory.new(shared, "t")
+    return System(memory, [Program(f.__name__, lambda f=f: f(t)) for f in functions])
+
+
+def stores(t):
+    yield WRITE_ONCE(t.x, 1)
+
+
+def goes_round(t):
+    """For ever, once the other thread has stored."""
+    seen = yield READ_ONCE(t.x)
+    while seen:
+        yield WRITE_ONCE(t.y, 1)
+        yield WRITE_ONCE(t.y, 2)
+        seen = yield READ_ONCE(t.x)
+
+
+def locks_by_xchg(t):
+    while (yield xchg(t.x, 1)):
+        pass
+    yield WRITE_ONCE(t.x, 0)
+
+
+def test_a_move_that_changes_nothing_is_none():
+    """It stores what is there, and goes back to where it was: as good as waiting."""
+    again, _ = explore(system_of(locks_by_xchg, locks_by_xchg), engine="compiled")
+    assert again.verdict == "holds" and figures(again) == figures(explore(system_of(locks_by_xchg, locks_by_xchg))[0])
+
+
+def test_a_livelock_that_is_not_told_to_its_end_is_unfinished(monkeypatch):
+    """The whole space was explored, and is again by the plain search: that one's budget may end, or somebody interrupts it."""
+    assert explore(system_of(goes_round, stores), engine="compiled")[0].violation.kind == "livelock"
+    over = []
+    budget = Budget()
+    monkeypatch.setattr(budget, "spent", lambda *figures: "no time is left" if over else "")
+    monkeypatch.setattr(
+        compiled.Compiled, "_hand_over", lambda *a, real=compiled.Compiled._hand_over: over.append(1) or real(*a)
+    )
+    outcome, _ = explore(system_of(goes_round, stores), budget, engine="compiled")
+    assert (outcome.verdict, outcome.reason, outcome.violation) == ("unfinished", "no time is left", None)
+
+    def interrupt(search):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(compiled.Search, "demand_finish", interrupt)
+    outcome, _ = explore(system_of(goes_round, stores), engine="compiled")
+    assert (outcome.verdict, outcome.reason, outcome.violation) == ("unfinished", "interrupted", None)
+
+
+def fails(t):
+    yield WRITE_ONCE(t.x, 1)
+    yield BUG("first")
+
+
+def cannot_run(t):
+    yield READ_ONCE(t.limit)
+    yield READ_ONCE(t.limit)
+    yield READ_ONCE(t.y)
+    seen = yield xchg(t.y, 1)
+    yield READ_ONCE(seen.member)
+
+
+def peeks(t):
+    yield READ_ONCE(t.limit)
+    yield READ_ONCE(t.limit)
+    yield READ_ONCE(t.y)
+    yield READ_ONCE(t.lock)
+
+
+@pytest.mark.parametrize("other", [cannot_run, peeks])
+def test_what_the_plain_search_does_not_come_to_is_not_told(other):
+    """The states of a layer are looked at in another order: it fails in the first, and the machine gives up in the second."""
+    plain, _ = explore(system_of(fails, other))
+    again, _ = explore(system_of(fails, other), engine="compiled")
+    assert figures(again) == figures(plain) and again.reductions == plain.reductions == ("moves", "releases")
+
+
+def test_a_function_the_machine_cannot_run_is_refused_as_ever():
+    with pytest.raises(KernelError, match="cannot_run"):
+        explore(system_of(stores, cannot_run), engine="compiled")
+
+
+def test_machine_code_needs_no_directory_to_write_to():
+    space = {}
+    exec("def one_more(n):\n    return n + 1", space)  # it has no file beside which, or by whose name, it could be kept
+    assert loops.machine_code(space["one_more"])(1) == 2
+
+
+@pytest.mark.parametrize("threads", [0, 1])
+def test_few_threads(threads):
+    again, _ = explore(system_of(*[stores] * threads), engine="compiled")
+    assert figures(again) == figures(explore(system_of(*[stores] * threads))[0])
+
+
 def test_tables_find_what_was_put_into_them():
     """Keys that collide, and keys that are not there."""
     chance = np.random.default_rng(1)
@@ -108,6 +249,30 @@ def test_tables_find_what_was_put_into_them():
     loops.rehash(table, larger)
     assert all(larger[loops.slot(larger, state)] == state + 1 for state in states)
     assert larger[loops.slot(larger, int(states[0]) + 1)] == loops.EMPTY or states[0] + 1 in states
+
+
+def test_memories_of_the_same_hash_are_told_apart():
+    rows, hashes, table = np.array([[1, 2], [3, 4]], np.int32), np.array([7, 7]), np.zeros(4, np.int64)
+    loops.rehash_rows(hashes, 2, table)
+    found = [table[loops.find_row(7, row, rows, hashes, table)] for row in (*rows, np.array([5, 6], np.int32))]
+    assert found == [1, 2, loops.EMPTY]
+
+
+def test_a_case_of_blocks_that_are_no_longer_all_is_stale():
+    """By block 0, a case; by blocks 0 and 1 another: the first is not found any more, and not entered again."""
+    row, cases = np.array([3, 0], np.int32), compiled.Cases(1)
+    cases.begin(0, [0])
+    cases.add(0, row, ((1, 9),), 5)
+    cases.begin(0, [0, 1])
+    both = cases.blocks[cases.starts[0] : cases.ends[0]]
+    crowded = np.array([1] * 7 + [loops.EMPTY])  # the search for it comes by the first one, whose values are the same
+    assert crowded[loops.find_case(0, 2, row, both, cases.data, crowded)] == loops.EMPTY
+    cases.add(0, row, (), 6)
+    larger = np.zeros(1 << 6, np.int64)
+    loops.rehash_cases(cases.table.keys, cases.data, cases.versions, cases.starts, cases.ends, larger)
+    assert np.count_nonzero(cases.table.keys) == 2 and np.count_nonzero(larger) == 1
+    begin = larger[loops.find_case(0, 2, row, both, cases.data, larger)] - 1
+    assert list(cases.data[begin : begin + 6]) == [0, 2, 0, 6, 3, 0]
 
 
 def test_integers_are_spread_and_not_negative():
@@ -173,3 +338,27 @@ def test_the_space_of_the_plain_search_asks_the_oracles_once_for_what_they_look_
     for words in space.memories:
         assert all(oracle(words) is None for oracle in system.oracles)
     assert isinstance(space, Space)
+
+
+class wide(Struct):
+    """x and y are in different blocks."""
+
+    x, a, b, c, d, y = (word() for _ in range(6))
+
+
+def both(t):
+    yield WRITE_ONCE(t.x, 1)
+    yield WRITE_ONCE(t.y, 1)
+
+
+@pytest.mark.parametrize("engine", ["python", "compiled"])
+def test_an_oracle_may_look_at_more_where_it_finds_something(engine):
+    memory = Memory(["both"])
+    t = memory.new(wide, "t")
+    x, y = t.x.word, t.y.word
+
+    def oracle(words):
+        return Violation("oracle", "both") if words[x] == 1 and words[y : y + 1] == (1,) else None
+
+    outcome, _ = explore(System(memory, [Program("both", lambda: both(t))], (oracle,)), engine=engine, reduce=False)
+    assert outcome.verdict == "violated" and str(outcome.violation) == "both"

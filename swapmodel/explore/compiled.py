@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..program import KernelError
 from .budget import Budget, Outcome
 from .memories import Packed
 from .search import Search
-from .space import Change, Found, Space
+from .space import Change, Found, NotReducible, Space
 
 try:
     import numpy as np
@@ -22,6 +23,7 @@ except ImportError as error:
     raise ValueError(f"engine 'compiled' needs the extra `fast`: pip install 'swapmodel[fast]' ({error})") from None
 
 STATES = 1 << 16  # looked at in one go
+ROOM = 1 << 14  # of each array that grows, at first
 PLACES = MOST_PLACES = 1 << loops.PLACE_BITS  # of a thread
 THREADS, BITS = 16, 63  # the most threads; of a state
 LONGEST_PATH = 1 << 16  # that is followed to see whether every thread can return
@@ -35,7 +37,7 @@ class Hashed:
     """Keys of an open-addressing table, and how many there are."""
 
     def __init__(self) -> None:
-        self.keys, self.count = np.zeros(1 << 14, np.int64), 0
+        self.keys, self.count = np.zeros(ROOM, np.int64), 0
 
     def longer(self, more: int) -> Any:
         """Empty keys, if `more` do not fit beside those that are there."""
@@ -47,8 +49,8 @@ class Rows:
     """The memories, a row of block values each."""
 
     def __init__(self, first: Packed):
-        self.values, self.table = np.zeros((1 << 12, len(first)), np.int32), Hashed()
-        self.hashes = np.zeros(1 << 12, np.int64)
+        self.values, self.table = np.zeros((ROOM, len(first)), np.int32), Hashed()
+        self.hashes = np.zeros(ROOM, np.int64)
         self.values[0], self.table.count = first, 1
         self.hashes[0] = loops.row_hash(self.values[0])
         loops.rehash_rows(self.hashes, 1, self.table.keys)
@@ -70,8 +72,8 @@ class Cases:
 
     def __init__(self, kinds: int):
         self.versions, self.starts, self.ends = (np.zeros(kinds, np.int64) for _ in range(3))
-        self.blocks, self.blocks_used = np.zeros(1 << 12, np.int64), 0
-        self.data, self.used, self.table = np.zeros(1 << 16, np.int64), 0, Hashed()
+        self.blocks, self.blocks_used = np.zeros(ROOM, np.int64), 0
+        self.data, self.used, self.table = np.zeros(ROOM, np.int64), 0, Hashed()
 
     def begin(self, kind: int, blocks: list[int]) -> None:
         """From here on the moves of this kind are told apart by these blocks."""
@@ -106,10 +108,8 @@ class Fields:
 
     def __init__(self, bits: list[int]):
         self.bits = bits
-        ends = [sum(bits[: t + 1]) for t in range(len(bits))]
-        self.shifts = np.array([0, *ends[:-1]], np.int64)
-        self.masks = np.array([(1 << b) - 1 for b in bits], np.int64)
-        self.top = ends[-1]
+        *shifts, self.top = (sum(bits[:t]) for t in range(len(bits) + 1))
+        self.shifts, self.masks = np.array(shifts, np.int64), np.array([(1 << b) - 1 for b in bits], np.int64)
 
     def moved(self, states: Any, to: Fields) -> Any:
         """The same states in other fields."""
@@ -132,7 +132,7 @@ class Compiled:
         self.known: list[dict[int, int]] = [{} for _ in space.threads]
         self.finished = np.zeros((threads, PLACES), np.bool_)
         self.fields = Fields([1] * threads)
-        self.pairs, self.values = Hashed(), np.zeros(1 << 14, np.int64)
+        self.pairs, self.values = Hashed(), np.zeros(ROOM, np.int64)
         self.rows, self.cases = Rows(space.memories.packed[0]), Cases(threads * PLACES)
         self.seen = Hashed()
         self.layers: list[Any] = []  # arrays of states, sorted
@@ -141,20 +141,25 @@ class Compiled:
     # ---- as Search has them --------------------------------------------------------------------------------------
 
     def run(self) -> None:
+        outcome, plainly = self.outcome, False
         try:
-            self.outcome.reason = self._breadth_first()
-        except (Found, HandOver):
-            return self._hand_over()
+            outcome.reason = self._breadth_first()
+        except (Found, HandOver, KernelError, NotReducible):  # the plain search may come to something else before
+            plainly = True
         except KeyboardInterrupt:
-            self.outcome.reason = "interrupted"
-        self.outcome.states = self.seen.count
-        self.outcome.verdict = "unfinished" if self.outcome.reason else "holds"
+            outcome.reason = "interrupted"
+        if plainly:  # out here, as an exception would keep the arrays of the frames that it came through
+            return self._hand_over()
+        outcome.states = self.seen.count
+        outcome.verdict = "unfinished" if outcome.reason else "holds"
         return None
 
     def demand_finish(self) -> None:
         """From every state every thread can still return."""
         if self.plain is None and not self._all_can_return():
             self._hand_over()
+            if self.outcome.verdict != "holds":  # out of budget, say: then not all that can be reached is known
+                return None
         if self.plain is not None:
             return self.plain.demand_finish()
         self.outcome.verdict, self.outcome.reason = "holds", ""
@@ -171,7 +176,7 @@ class Compiled:
         known = (*self._form(), self.seen.keys, marks)
         if not sum(loops.follow(layer, *known, path) for layer in self.layers):
             return True
-        left = np.concatenate([layer.copy() for layer in self.layers])
+        left = np.concatenate(self.layers[::-1])  # from behind, as one state is good because of the next
         before = len(left) + 1
         while 0 < len(left) < before:
             before, left = len(left), left[: loops.settle(left, *known)]
@@ -297,9 +302,10 @@ class Compiled:
             fields = Fields([max(new, old) for new, old in zip(bits, self.fields.bits, strict=True)])
             self.layers = [self.fields.moved(layer, fields) for layer in self.layers]
             self.new = [self.fields.moved(states, fields) for states in self.new]
-            seen = self.seen.keys
-            self.seen.keys = np.zeros(len(seen), np.int64)
-            loops.rehash(np.where(seen, self.fields.moved(seen - 1, fields) + 1, 0), self.seen.keys)
+            seen, self.seen.keys = self.seen.keys, np.zeros_like(self.seen.keys)
+            for at in range(0, len(seen), STATES):  # a few at a time: what is made on the way takes several times their room
+                some = seen[at : at + STATES]
+                loops.rehash(np.where(some, self.fields.moved(some - 1, fields) + 1, 0), self.seen.keys)
             self.fields = fields
         if self.fields.top + self.rows.table.count.bit_length() > BITS:
             raise HandOver

@@ -14,12 +14,22 @@ PLACE_BITS = 16  # of a pair's value: the place; the memory is above it
 EMPTY = 0  # of a table: nothing here
 TOGETHER = 256  # states whose lines of a table are fetched in one go
 GOOD, UNCLEAR = 1, 2  # can every thread still return from here?
-
-
 HALF, ODD, SIGN = np.uint64(32), np.uint64(0xD6E8FEB86659FD93), np.uint64(1)
 
 
-@njit(cache=True, inline="always")
+def machine_code(function, **options):
+    """Kept on disk for the next process, if there is a directory for it that can be written to."""
+    try:
+        return njit(cache=True, **options)(function)
+    except RuntimeError:  # there is none
+        return njit(**options)(function)
+
+
+def inlined(function):
+    return machine_code(function, inline="always")
+
+
+@inlined
 def mixed(x):
     """The bits of an integer, spread; not negative. Without signs, as only there a product may be too large."""
     u = np.uint64(x)
@@ -28,7 +38,7 @@ def mixed(x):
     return np.int64((u ^ (u >> HALF)) >> SIGN)
 
 
-@njit(cache=True, inline="always")
+@inlined
 def slot(keys, key):
     """Where the key stands in a table, or where it belongs. Keys are stored plus one."""
     last = len(keys) - 1
@@ -38,14 +48,14 @@ def slot(keys, key):
     return at
 
 
-@njit(cache=True)
+@machine_code
 def rehash(old, new):
     for key in old:
         if key != EMPTY:
             new[slot(new, key - 1)] = key
 
 
-@njit(cache=True)
+@machine_code
 def rehash_pairs(old, values, new, new_values):
     for i in range(len(old)):
         if old[i] != EMPTY:
@@ -53,19 +63,19 @@ def rehash_pairs(old, values, new, new_values):
             new[at], new_values[at] = old[i], values[i]
 
 
-@njit(cache=True, inline="always")
+@inlined
 def pair(memory, t, place):
     """The key of a thread's move in a memory."""
     return (memory << 20) | (t << PLACE_BITS) | place
 
 
-@njit(cache=True, inline="always")
+@inlined
 def of_block(block, value):
     """What a block's value adds to the hash of a memory, by exclusive or."""
     return mixed((block << 32) | value)
 
 
-@njit(cache=True)
+@machine_code
 def row_hash(row):
     h = 0
     for block in range(len(row)):
@@ -73,7 +83,7 @@ def row_hash(row):
     return h
 
 
-@njit(cache=True)
+@machine_code
 def same(row, other):
     for i in range(len(row)):
         if row[i] != other[i]:
@@ -81,7 +91,7 @@ def same(row, other):
     return True
 
 
-@njit(cache=True)
+@machine_code
 def find_row(h, row, rows, hashes, table):
     """Where the memory's number stands, plus one, or where it belongs."""
     last = len(table) - 1
@@ -91,7 +101,7 @@ def find_row(h, row, rows, hashes, table):
     return at
 
 
-@njit(cache=True)
+@machine_code
 def rehash_rows(hashes, count, table):
     last = len(table) - 1
     for number in range(count):
@@ -101,7 +111,7 @@ def rehash_rows(hashes, count, table):
         table[at] = number + 1
 
 
-@njit(cache=True)
+@machine_code
 def case_hash(kind, version, row, blocks):
     h = mixed(kind) ^ version  # as in rehash_cases()
     for block in blocks:
@@ -109,7 +119,7 @@ def case_hash(kind, version, row, blocks):
     return mixed(h)
 
 
-@njit(cache=True)
+@machine_code
 def matches(cases, at, kind, version, row, blocks):
     if cases[at] != kind or cases[at + 1] != version:
         return False
@@ -120,7 +130,7 @@ def matches(cases, at, kind, version, row, blocks):
     return True
 
 
-@njit(cache=True)
+@machine_code
 def find_case(kind, version, row, blocks, cases, table):
     """Where the case that this memory falls under stands in `cases`, plus one, or where it belongs."""
     last = len(table) - 1
@@ -130,7 +140,7 @@ def find_case(kind, version, row, blocks, cases, table):
     return at
 
 
-@njit(cache=True)
+@machine_code
 def rehash_cases(old, cases, versions, starts, ends, new):
     """Enters the cases that are still of use again."""
     last = len(new) - 1
@@ -150,7 +160,7 @@ def rehash_cases(old, cases, versions, starts, ends, new):
         new[there] = begin
 
 
-@njit(cache=True)
+@machine_code
 def resolve(pairs, versions, starts, ends, blocks, cases, case_table, rows, hashes, count, row_table, keys, values, slow):
     """Enters what each of these pairs' moves leads to, where a case is known; new memories are added to `rows`. Fills `slow`
     with the other pairs. Returns (number of memories, number of slow pairs).
@@ -188,14 +198,14 @@ def resolve(pairs, versions, starts, ends, blocks, cases, case_table, rows, hash
     return count, missing
 
 
-@njit(cache=True, inline="always")
+@inlined
 def moved(state, t, value, shifts, masks, top):
     """The state after a move of which `value` is known."""
     after = state & ((1 << top) - 1) & ~(masks[t] << shifts[t])
     return after | ((value >> PLACE_BITS) << top) | ((value & 0xFFFF) << shifts[t])
 
 
-@njit(cache=True)
+@machine_code
 def moves(states, shifts, masks, top, keys, values, after, stuck, unknown, later):
     """Fills `after` with the states that every move from these leads to, `stuck` with those from which nobody moves, `later`
     with those of which a move is not known yet, and `unknown` with these moves, each once, as pairs. Returns how many there are
@@ -228,7 +238,7 @@ def moves(states, shifts, masks, top, keys, values, after, stuck, unknown, later
     return edges, ends, pairs, put_off
 
 
-@njit(cache=True)
+@machine_code
 def add(states, seen):
     """Enters these states as seen; those that are new come to the front. Returns how many they are. The table is larger than
     any cache: its lines are fetched for a few states together, as one alone would be waited for."""
@@ -246,7 +256,7 @@ def add(states, seen):
     return found, sink
 
 
-@njit(cache=True)
+@machine_code
 def follow(states, shifts, masks, top, keys, values, seen, marks, path):
     """From each state, lets the first thread that can move go on until nobody can, and marks what it comes by: GOOD if it
     comes to an end or to what is good, else UNCLEAR. Returns how many are unclear."""
@@ -273,7 +283,7 @@ def follow(states, shifts, masks, top, keys, values, seen, marks, path):
     return unclear
 
 
-@njit(cache=True)
+@machine_code
 def settle(states, shifts, masks, top, keys, values, seen, marks):
     """Marks as good the states from which a move leads to a good one. Those that are still unclear come to the front of
     `states`. Returns how many they are."""

@@ -102,6 +102,8 @@ def _explore(outcome: Outcome, system: System, budget: Budget, question: Questio
             search.demand_finish()
     except KeyboardInterrupt:
         outcome.reason = outcome.reason or "interrupted"
+        if outcome.verdict == "holds":  # so far: what comes after the search was not done
+            outcome.verdict = "unfinished"
     return space
 
 
@@ -295,13 +297,15 @@ class Search:
             if state not in good:
                 good.add(state)
                 pending += before.get(state, ())
-        self.outcome.verdict, self.outcome.reason = "holds", ""
         doomed = next((state for state in self.order if state not in good), None) if unclear - good else None
         if doomed is not None:
             self._livelock(doomed)
+        else:
+            self.outcome.verdict = "holds"
+        self.outcome.reason = ""
 
     def _livelock(self, state: int) -> None:
         names = [p.name for p, step in zip(self.space.system.programs, self.space.steps(state), strict=True) if step.operation]
-        self.outcome.verdict = "violated"
-        self.outcome.violation = Violation("livelock", f"from here on {', '.join(names)} can never all return")
         self.outcome.schedule = self.schedule(self.order.index(state))
+        self.outcome.violation = Violation("livelock", f"from here on {', '.join(names)} can never all return")
+        self.outcome.verdict = "violated"
