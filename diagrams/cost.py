@@ -43,7 +43,7 @@ class Quantity(NamedTuple):
         return cost.cpu if self is SECONDS else cost.states
 
 
-SECONDS, STATES = Quantity("CPU seconds", range(-2, 3)), Quantity("stored states", range(1, 9))
+SECONDS, STATES = Quantity("CPU seconds", range(-2, 4)), Quantity("stored states", range(1, 10))
 
 
 class Direction(NamedTuple):

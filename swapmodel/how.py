@@ -10,7 +10,6 @@ from .names import quoted
 from .program import System
 
 AS_ALWAYS = ("moves", "releases")
-ENGINE_TOLD = {"python": "", "compiled": "by the compiled engine"}
 
 
 class How(NamedTuple):
@@ -69,7 +68,14 @@ def search(system: System, how: How, budget: Budget, shortest: str, hunt: bool) 
         engine=how.engine,
         hunt=hunt and not (how.persistent or how.compact or how.engine != "python"),  # a hunt would use none of them
     )
-    return outcome, told(outcome, "states kept in compact form" if how.compact else ENGINE_TOLD[how.engine])
+    return outcome, told(outcome, "states kept in compact form" if how.compact else _engine(how.engine, outcome))
+
+
+def _engine(engine: str, outcome: Outcome) -> str:
+    """Which engine searched, where that is not the plain one; a counterexample is always told by that."""
+    if engine == "python":
+        return ""
+    return f"by the {engine} engine" + (", the counterexample by the plain one" if outcome.violation else "")
 
 
 def _some(system: System, how: How, budget: Budget) -> tuple[Outcome, str]:

@@ -53,6 +53,7 @@ def test_every_way_finds_the_race_and_is_saved(how):
     assert found.outcome.violation.kind in ("NULL dereference", "use after free")
     assert document["searched"] == (found.searched or None) and bool(how) == bool(found.searched)
     assert str(load(document)) == str(found)
+    assert ("counterexample by the plain one" in found.searched) == ("engine" in how)
     assert found.shortest == ("any" if {"switches", "random"} & set(how) else "steps")
 
 
