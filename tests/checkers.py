@@ -219,7 +219,7 @@ def answer(row, run):
     if told.verdict != "unfinished":
         return told
     seconds, mib = row.limits
-    if run.cpu > 0.98 * seconds:  # the kernel counts in ticks
+    if run.cpu > 0.95 * seconds:  # the kernel counts in ticks
         return Answer(f"more than {seconds} s", None, 0)
     if found := re.search(r"more than \d+ local states", run.output):  # of a thread of ours: program.py can number no more
         return Answer(found.group(), None, 0)
