@@ -22,7 +22,7 @@ pytest.importorskip("numba", reason="the extra `fast` is not installed")
 from swapmodel.explore import compiled, loops  # noqa: E402
 
 
-@settings(QUICK, max_examples=150)
+@settings(QUICK, max_examples=100)
 @given(programs(LARGER, loops=True))
 def test_the_same_on_random_programs(source):
     for reduce in (False, True):
