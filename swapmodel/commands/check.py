@@ -29,7 +29,9 @@ def register(commands: Any) -> None:
 
 def add_search(one: argparse.ArgumentParser) -> None:
     """How to search. What a search can have one of contradicts."""
-    one.add_argument("--unreduced", action="store_true", help="every single step, for comparison: the same verdict, later")
+    one.add_argument(
+        "--unreduced", dest="reduce", action="store_false", help="every single step, for comparison: the same verdict, later"
+    )
     kind = one.add_mutually_exclusive_group()
     kind.add_argument("--engine", choices=ENGINES, default=ENGINES[0], help="compiled: sooner from a second on (extra `fast`)")
     kind.add_argument(
@@ -47,15 +49,11 @@ def add_search(one: argparse.ArgumentParser) -> None:
     one.add_argument("--seed", type=count, default=0, metavar="N", help="of --random: the same seed gives the same executions")
 
 
-def how(given: argparse.Namespace) -> How:
-    return How(not given.unreduced, **{name: getattr(given, name) for name in How._fields if name != "reduce"})
-
-
 def check_one(given: argparse.Namespace) -> int:
     progress = Progress(f"{given.scenario} on {given.kernel}")
     question, exports = asked(given, progress), open_exports(given, checkpoint=given.checkpoint)
     try:
-        verdict = check(shortest=given.shortest, **how(given)._asdict(), **question)
+        verdict = check(shortest=given.shortest, **{name: getattr(given, name) for name in How._fields}, **question)
     finally:
         progress.close()
     export(exports, verdict)

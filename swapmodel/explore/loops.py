@@ -112,10 +112,11 @@ def rehash_rows(hashes, count, table):
 
 
 @machine_code
-def case_hash(kind, version, row, blocks):
-    h = mixed(kind) ^ version  # as in rehash_cases()
-    for block in blocks:
-        h = mixed(h ^ row[block]) + 1
+def case_hash(kind, version, values):
+    """Of a case that is for these values of its blocks."""
+    h = mixed(kind) ^ version
+    for value in values:
+        h = mixed(h ^ value) + 1
     return mixed(h)
 
 
@@ -134,7 +135,7 @@ def matches(cases, at, kind, version, row, blocks):
 def find_case(kind, version, row, blocks, cases, table):
     """Where the case that this memory falls under stands in `cases`, plus one, or where it belongs."""
     last = len(table) - 1
-    at = case_hash(kind, version, row, blocks) & last
+    at = case_hash(kind, version, row[blocks]) & last
     while table[at] != EMPTY and not matches(cases, table[at] - 1, kind, version, row, blocks):
         at = (at + 1) & last
     return at
@@ -151,10 +152,8 @@ def rehash_cases(old, cases, versions, starts, ends, new):
         kind, version = cases[at], cases[at + 1]
         if version != versions[kind]:
             continue
-        h, key = mixed(kind) ^ version, at + 4 + 2 * cases[at + 2]
-        for i in range(ends[kind] - starts[kind]):
-            h = mixed(h ^ cases[key + i]) + 1
-        there = mixed(h) & last
+        key = at + 4 + 2 * cases[at + 2]
+        there = case_hash(kind, version, cases[key : key + ends[kind] - starts[kind]]) & last
         while new[there] != EMPTY:
             there = (there + 1) & last
         new[there] = begin
