@@ -12,6 +12,8 @@ import random
 import re
 import sys
 import time
+from collections.abc import Callable
+from typing import Any
 
 from tests.random_programs import Source
 from tests.reference import TooBig, merged
@@ -213,7 +215,8 @@ def check(source: Source) -> None:
     assert_agrees(source, reference, exact=True)
 
 
-def search(seed: int, seconds: float) -> None:
+def search(seed: int, seconds: float, check: Callable[[Source], Any] = check) -> None:
+    """Random programs that `check` raises for are printed."""
     chance, end, tried = random.Random(seed), time.time() + seconds, 0
     while time.time() < end:
         source, tried = program(chance), tried + 1

@@ -3,7 +3,6 @@
 import contextlib
 import random
 import sys
-import time
 
 import pytest
 from hypothesis import given, settings
@@ -13,7 +12,7 @@ from swapmodel.explore import Found, NotReducible, Outcome, Space, explore
 from swapmodel.explore.alone import Alone
 from swapmodel.explore.settled import Settled
 from swapmodel.explore.shortest import ending
-from tests.fragments import program
+from tests.fragments import program, search
 from tests.peer_scenario import peer_system
 from tests.random_programs import Source, programs
 from tests.reference import TooBig, merged, run
@@ -190,16 +189,5 @@ def test_a_budget_ends_it_and_is_told():
     assert "500 states" in outcome.reason
 
 
-def search(seed, seconds):
-    chance, until, tried = random.Random(seed), time.time() + seconds, 0
-    while time.time() < until:
-        source, tried = program(chance), tried + 1
-        try:
-            agrees(source)
-        except Exception as error:
-            print(f"{source}\n{type(error).__name__}: {error}\n", flush=True)
-    print(tried, "programs tried")
-
-
 if __name__ == "__main__":
-    search(int(sys.argv[1]), float(sys.argv[2]))
+    search(int(sys.argv[1]), float(sys.argv[2]), agrees)
