@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from . import lockorder
 from .machine import NULL
 from .program import Frame
+from .runs import folded
 from .trace import Change, Recorder, TraceStep, kernel_frames
 from .versions import parts
 
@@ -100,7 +101,7 @@ def columns(recorder: Recorder, every_step: bool = False) -> str:
     lines = [_row([f"CPU{t} ({name})" for t, name in enumerate(names)]), _row(["-" * (WIDTH - 2) for _ in names])]
     printed: dict[int, tuple[Frame, ...]] = {}
     last = -1
-    for step, text in _events(recorder, every_step):
+    for step, text in folded(_events(recorder, every_step), where):
         if step.thread != last and last >= 0:
             lines.append("")
         last = step.thread
@@ -114,6 +115,10 @@ def columns(recorder: Recorder, every_step: bool = False) -> str:
         if wait and not failed:
             lines += ["", *(_row([""] * t + [part]) for part in _wrapped(f"<{name} {wait}>"))]
     return "\n".join(line.rstrip() for line in lines)
+
+
+def where(step: TraceStep) -> tuple[int, tuple[Frame, ...]]:
+    return step.thread, step.stack
 
 
 def _row(cells: Sequence[str]) -> str:
@@ -203,7 +208,7 @@ def describe(step: TraceStep, every_step: bool = False) -> str:
             return f"folio_trylock{argument} fails"
         return PLAIN_NAMES.get(name, name) + argument
     if step.changes:
-        return ", ".join(map(show_change, step.changes))
+        return ", ".join(text for _, text in folded((c, show_change(c)) for c in step.changes))
     if not every_step:
         return ""
     return f"{step.operation} = {step.value}" if step.value is not None else str(step.operation)

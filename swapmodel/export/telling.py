@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from ..machine import Address
 from ..program import Frame
+from ..runs import folded
 from ..trace import Change, Recorder, TraceStep
 from ..views import PLAIN_NAMES, RCU_WAIT, TAKES, WAITS, show_change
 from .frames import told_frames
@@ -55,7 +56,8 @@ def telling(recorder: Recorder, *, all_locks: bool = False) -> list[Event]:
     told |= {h.first for h in held if _lock_tells(h, steps, told, waits, all_locks)}
     last = {t: len(steps) for t in waits} | {steps[i].thread: i for i in sorted(told) if steps[i].thread not in waits}
     told |= {i for i, s in enumerate(steps) if i < last.get(s.thread, 0) and any(map(drops_reference, s.changes))}
-    events = [e for i in sorted(told) for e in _events(recorder, i, shared)]
+    lines = ((e, e.text) for i in sorted(told) for e in _events(recorder, i, shared))
+    events = [e._replace(text=text) for e, text in folded(lines, lambda e: (e.thread, e.kind, e.stack))]
     return [*events, *_endings(recorder, waits)]
 
 
