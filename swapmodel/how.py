@@ -13,9 +13,9 @@ AS_ALWAYS = ("moves", "releases")
 
 
 class How(NamedTuple):
-    """`reduce`, `persistent`, `compact`, `engine`: as explore() takes them. `checkpoint`: the file that the search is written
-    to, and goes on from. `switches`: only what needs at most so many context switches. `random`: so many executions, from
-    `seed`."""
+    """`reduce`, `persistent`, `compact`, `engine`: as explore() takes them. `subpages`: few sub-pages may stand for many that
+    nobody maps. `checkpoint`: the file that the search is written to, and goes on from. `switches`: only what needs at most so
+    many context switches. `random`: so many executions, from `seed`."""
 
     reduce: bool = True
     persistent: bool = False
@@ -25,6 +25,12 @@ class How(NamedTuple):
     random: int | None = None
     seed: int = 0
     engine: str = ENGINES[0]
+    subpages: bool = True
+
+    @property
+    def collapses(self) -> bool:
+        """May few sub-pages stand for many? A file, and executions with so many switches, are of the scenario as it is."""
+        return self.subpages and self.reduce and not self.samples and self.checkpoint is None
 
     @property
     def samples(self) -> bool:
@@ -33,7 +39,7 @@ class How(NamedTuple):
 
     def demand_consistent(self) -> None:
         """ValueError, in one sentence, for what contradicts."""
-        for name in ("reduce", "persistent", "compact"):
+        for name in ("reduce", "persistent", "compact", "subpages"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name} is True or False, not {quoted(getattr(self, name))}")
         for name in ("switches", "random", "seed"):

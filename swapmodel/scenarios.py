@@ -59,6 +59,7 @@ class Scenario(NamedTuple):
     lay: Callable[[Parameters], Setup]
     processes: int = 1
     pages: int = 1
+    huge: bool = False  # one large folio, of which process i has mapped sub-page i
     fixed: bool = False  # begins where a session left off: its sizes are part of the story
 
     def fill(self, given: Parameters) -> Parameters:
@@ -73,18 +74,23 @@ class Scenario(NamedTuple):
             raise ValueError(f"pages is from 1 to {PAGES}, not {filled.pages}")
         if self.processes == 1 and filled.processes > 1:
             raise ValueError(f"{self.name} has one process besides swapoff: processes {filled.processes} contradicts it")
-        if self.name.startswith("thread") and filled.device == "hdd" and filled.pages > 1:
+        if self.huge and filled.device == "hdd" and filled.pages > 1:
             raise ValueError("a PMD-size folio is swapped out in one piece only on an SSD: device hdd needs pages 1")
         return filled
 
     def system(self, kernel: Kernel, parameters: Parameters = Parameters(), fix: Replacements | None = None) -> System:
         """The scenario on a kernel, ready to explore. May raise KernelError (a fix that can't run) or ValueError."""
-        setup = self.lay(self.fill(parameters))
-        space = link(setup.memory, kernel, fix, setup.constants)
-        tell_owners(setup.memory, space, [t.function for t in setup.threads], {**kernel.replaces, **(fix or {})})
-        programs = [Program(t.name, _starter(space, t)) for t in setup.threads]
-        rest = (at_rest(setup.world, space),) if setup.world else ()
-        return System(setup.memory, programs, setup.oracles, space, (*setup.at_end, *rest))
+        return assemble(self.lay(self.fill(parameters)), kernel, fix)
+
+
+def assemble(setup: Setup, kernel: Kernel, fix: Replacements | None = None, more: tuple[str, ...] = ()) -> System:
+    """What was laid out, on a kernel. `more`: functions that run beside its threads. May raise KernelError."""
+    space = link(setup.memory, kernel, fix, setup.constants)
+    functions = [*(t.function for t in setup.threads), *more]
+    tell_owners(setup.memory, space, functions, {**kernel.replaces, **(fix or {})})
+    programs = [Program(t.name, _starter(space, t)) for t in setup.threads]
+    rest = (at_rest(setup.world, space),) if setup.world else ()
+    return System(setup.memory, programs, setup.oracles, space, (*setup.at_end, *rest))
 
 
 def _demand_types(given: Parameters) -> None:
@@ -302,6 +308,7 @@ SCENARIOS = {
             lambda p: lay_anonymous(p, "do_exit", huge=True),
             processes=2,
             pages=2,
+            huge=True,
         ),
         Scenario(
             "thread-madvise",
@@ -310,6 +317,7 @@ SCENARIOS = {
             lambda p: lay_anonymous(p, "madvise_dontneed", huge=True, others="do_exit"),
             processes=2,
             pages=2,
+            huge=True,
         ),
         Scenario(
             "thread-munmap",
@@ -318,6 +326,7 @@ SCENARIOS = {
             lambda p: lay_anonymous(p, "munmap", huge=True, others="do_exit"),
             processes=2,
             pages=2,
+            huge=True,
         ),
         Scenario(
             "one-process",

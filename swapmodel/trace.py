@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from .machine import BLOCKED, RCU, Address, Cpu, Memory, Operation, Violation
 from .program import Frame, Step, System
 
-OWN_FILES = ("machine/", "life.py", "zoo/threads.py")  # frames of these are not kernel code
+OWN_FILES = ("machine/", "life.py", "subpages.py", "zoo/threads.py")  # frames of these are not kernel code
 
 
 class Change(NamedTuple):

@@ -9,11 +9,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from .carry import carry_over
 from .coverage import coverage
 from .explore import Budget, Outcome, Space, fewest_steps, fewest_switches, no_collection
 from .fixes import Fix, functions_of_fix
 from .how import How, search
 from .kernel import Kernel, Replacements, demand_kernel_function, source_hash
+from .large import Large, large
 from .lockorder import Inversion, inversions, lock_edges
 from .machine import Violation
 from .names import UnknownName, look_up_or_take, nearest, quoted
@@ -113,6 +115,7 @@ def check(
     device; and how to search (see how.py): `reduce`, `persistent`, `compact` and `engine` as in explore(); `checkpoint`, a file
     that the search is written to now and then, and goes on from; `switches`, only what needs at most so many context switches;
     `random`, so many random executions, from `seed`. These two never say `holds`, and what they find need not be the shortest.
+    Few sub-pages of a large folio stand for many that nobody maps, unless `subpages=False`; the verdict says so where they do.
     May raise KernelError (a function the machine can't run) or ValueError (an argument that can't be, or arguments that
     contradict)."""
     _demand_known(more)
@@ -132,29 +135,44 @@ def check(
     verdict.functions = functions
     system = scene.system(chosen, given, functions)
     hunt = not functions and recorded(verdict) == "violated"
+    many = large(scene, chosen, functions, given, how)
     progress = Progress(f"{scene.name} on {chosen.name}")
     try:
         limits = budget or Budget(MOST_STATES[how.engine], None, MAX_BYTES, progress)
-        verdict.outcome, verdict.searched = search(system, how, limits, shortest, hunt)
-        look_at_lock_order(verdict, system)
-        verdict.reached = coverage(system.programs)
+        explored = _search(verdict, system, many, how, limits, hunt)
+        look_at_lock_order(verdict, explored)
+        verdict.reached = coverage(explored.programs)
         verdict.source = source_hash(system.kernel)
-        _show(verdict, system, limits.tick, nearest)
+        _show(verdict, system, many, limits.tick, nearest)
     finally:
         progress.close()
     return verdict
 
 
-def _show(verdict: Verdict, system: System, tick: Callable[[int, int], None] | None, nearest: bool) -> None:
+def _search(verdict: Verdict, system: System, many: Large | None, how: How, budget: Budget, hunt: bool) -> System:
+    """Gives the verdict what was found. Returns the system that was explored: the one asked for, or one with few sub-pages."""
+    found = many.search(system, how, budget, verdict.shortest) if many is not None else None
+    if found is None:
+        verdict.outcome, verdict.searched = search(system, how, budget, verdict.shortest, hunt)
+        return system
+    verdict.outcome, verdict.searched, explored = found
+    if verdict.verdict == "violated":
+        verdict.shortest = "any"
+    return explored
+
+
+def _show(verdict: Verdict, system: System, many: Large | None, tick: Callable[[int, int], None] | None, nearest: bool) -> None:
     """Gives the verdict its interleaving."""
     if verdict.verdict == "violated":
         verdict.recorder = record(system, verdict.outcome.schedule)
         verdict.recorder.violation = verdict.outcome.violation
     elif verdict.verdict == "holds" and nearest:
         try:
-            verdict.recorder, verdict.stopped_at = nearest_miss(system, tick)
+            verdict.recorder, verdict.stopped_at = nearest_miss(many.small() if many else system, tick)
         except KeyboardInterrupt:
             verdict.stopped_at = "the search for the nearest miss was interrupted"
+        if many and verdict.recorder:
+            verdict.recorder = carry_over(verdict.recorder.steps, system)
 
 
 def _demand_known(more: Mapping[str, Any]) -> None:
@@ -210,12 +228,15 @@ def cell_name(scenario: str, kernel: str, preempt: str, slot_cache: bool) -> str
 def nearest_miss(system: System, tick: Callable[[int, int], None] | None = None) -> tuple[Recorder | None, str]:
     """The interleaving that would go wrong if swapoff waited for nobody, replayed on the real system up to the step at which
     it is stopped; and who stops it."""
+    few = Budget(max_states=NEAREST_STATES, tick=tick)
     with no_collection():
-        schedule = nearest_schedule(Space(system, skip=SWAPOFF_WAITS), tick)
+        schedule = nearest_schedule(Space(system, skip=SWAPOFF_WAITS), few)
     recorder = Recorder(system)
     for t in schedule:
         if not recorder.take(t):
             return recorder, f"{system.memory.threads[t]} {recorder.waits(t)}"
+    if few.over and not schedule:
+        return None, f"no near miss was found among the first {NEAREST_STATES:,} states"
     if "swapoff" in system.memory.threads and not _frees(system):
         return None, "swapoff never comes to free anything here, so this says nothing about what would happen then"
     if "swapoff" not in system.memory.threads:
@@ -229,9 +250,8 @@ def _frees(system: System) -> bool:
     return any(step.operation is not None and step.operation.name == "vfree" for step in steps)
 
 
-def nearest_schedule(space: Space, tick: Callable[[int, int], None] | None = None) -> list[int]:
-    """A violating schedule with few steps and few context switches, to show; empty if there is none."""
-    few = Budget(max_states=NEAREST_STATES, tick=tick)
+def nearest_schedule(space: Space, few: Budget) -> list[int]:
+    """A violating schedule with few steps and few context switches, to show; empty if none was found."""
     found = fewest_steps(space, few)
     if found is None:
         return []

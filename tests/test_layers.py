@@ -11,12 +11,14 @@ MAY_IMPORT = {
     "liveness": set(),
     "names": set(),
     "progress": set(),
+    "runs": set(),
     "mm": {"machine"},
     "entries": {"mm"},
     "program": {"machine", "liveness", "names"},
     "lint": {"program"},
     "oracle": {"machine"},
     "trace": {"machine", "program"},
+    "carry": {"program", "trace"},
     "coverage": {"liveness", "program"},
     "explore": {"machine", "program", "trace", "oracle"},
     "kernel": {"machine", "mm", "names", "program", "lint"},
@@ -42,14 +44,18 @@ MAY_IMPORT = {
     "races": {"explore", "lockorder", "machine", "plain", "program"},
     "scenarios": {"invariants", "life", "machine", "mm", "kernel", "oracle", "program", "world"},
     "experiments": {"explore", "kernel", "machine", "mm", "scenarios", "versions"},
+    "subpages": {"kernel", "machine", "mm", "program", "scenarios"},
     "resume": {"explore"},
     "how": {"explore", "names", "program", "resume"},
+    "large": {"carry", "explore", "how", "kernel", "program", "scenarios", "subpages", "trace"},
     "verdict": {
+        "carry",
         "coverage",
         "explore",
         "fixes",
         "how",
         "kernel",
+        "large",
         "lockorder",
         "machine",
         "names",
@@ -62,7 +68,7 @@ MAY_IMPORT = {
         "views",
     },
     "export": {
-        *("explore", "fixes", "kernel", "machine", "names", "program", "scenarios", "trace", "verdict", "versions"),
+        *("explore", "fixes", "kernel", "machine", "names", "program", "runs", "scenarios", "trace", "verdict", "versions"),
         "views",
     },
     "explain": {
@@ -93,7 +99,7 @@ MAY_IMPORT = {
         *("fixes", "kernel", "names", "questions", "review", "scenarios", "verdict", "versions", "views"),
     },
     "swarm": {"explore", "fixes", "kernel", "names", "program", "review", "scenarios", "versions"},
-    "views": {"fixes", "lockorder", "machine", "program", "trace", "verdict", "versions"},
+    "views": {"fixes", "lockorder", "machine", "program", "runs", "trace", "verdict", "versions"},
 }
 MAY_IMPORT["commands"] = set(MAY_IMPORT)
 

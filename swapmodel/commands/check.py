@@ -32,6 +32,12 @@ def add_search(one: argparse.ArgumentParser) -> None:
     one.add_argument(
         "--unreduced", dest="reduce", action="store_false", help="every single step, for comparison: the same verdict, later"
     )
+    one.add_argument(
+        "--every-page",
+        dest="subpages",
+        action="store_false",
+        help="for comparison: no sub-page that nobody maps stands for others; the same verdict, later",
+    )
     kind = one.add_mutually_exclusive_group()
     kind.add_argument("--engine", choices=ENGINES, default=ENGINES[0], help="compiled: sooner from a second on (extra `fast`)")
     kind.add_argument(

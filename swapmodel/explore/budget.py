@@ -23,7 +23,7 @@ class Outcome:
         self.states = self.transitions = self.depth = 0
         self.seconds = 0.0  # of CPU; `earlier` of them before this search went on from a checkpoint
         self.earlier = 0.0
-        self.reductions: tuple[str, ...] = ()  # of moves, releases and persistent
+        self.reductions: tuple[str, ...] = ()  # of moves, releases, persistent and what check() adds
 
     @property
     def reduced(self) -> bool:
@@ -42,9 +42,14 @@ class Budget:
     ):
         self.max_states, self.max_seconds, self.max_bytes, self.tick = max_states, max_seconds, max_bytes, tick
         self._began = time.process_time()
+        self.over = ""  # why a search was stopped by it
 
     def spent(self, states: int, depth: int) -> str:
         """Why the search must stop now, or an empty string."""
+        self.over = self._spent(states, depth)
+        return self.over
+
+    def _spent(self, states: int, depth: int) -> str:
         if self.tick:
             self.tick(states, depth)
         if self.max_states is not None and states >= self.max_states:

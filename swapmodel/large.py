@@ -1,0 +1,72 @@
+"""check() of a scenario with many sub-pages that nobody maps, through one with few of them (see subpages.py)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from .carry import carry_over
+from .explore import Budget, Outcome
+from .how import How, search
+from .kernel import Kernel, Replacements
+from .program import System
+from .scenarios import Parameters, Scenario
+from .subpages import alike, counts, fewer, stranger
+from .trace import record
+
+REDUCTION = "sub-pages"
+
+
+class Large(NamedTuple):
+    """A scenario that is large, and how it is to be searched. `few`: its parameters with few sub-pages."""
+
+    scenario: Scenario
+    kernel: Kernel
+    fix: Replacements | None
+    given: Parameters
+    few: Parameters
+
+    def small(self) -> System:
+        """The scenario with few sub-pages, each of which is one."""
+        return self.scenario.system(self.kernel, self.few, self.fix)
+
+    def search(self, system: System, how: How, budget: Budget, shortest: str) -> tuple[Outcome, str, System] | None:
+        """What was found, how, and in which system. None where only a search of `system`, the large one, can tell: where a
+        sub-page that nobody maps is treated like no other, or what goes wrong with few pages does not in the same way here."""
+        many = alike(self.scenario, self.kernel, self.few, self.fix)
+        outcome, how_searched = search(many, how, budget, "any", hunt=False)
+        if outcome.verdict == "violated":
+            return self._carried(system, how, budget, shortest, outcome.seconds)
+        if outcome.verdict == "holds" and stranger(many) is not None:
+            return None
+        outcome.reductions += (REDUCTION,)
+        return outcome, _also(how_searched, self._stands()), many
+
+    def _stands(self) -> str:
+        mapped = min(self.given.processes, self.given.pages)
+        return f"{self.few.pages - mapped} sub-pages stand for the {self.given.pages - mapped} that nobody maps"
+
+    def _carried(
+        self, system: System, how: How, budget: Budget, shortest: str, seconds: float
+    ) -> tuple[Outcome, str, System] | None:
+        """The shortest counterexample with few pages, carried over. `seconds` it took to learn that there is one."""
+        small = self.small()
+        outcome, how_searched = search(small, how, budget, shortest, hunt=True)
+        if outcome.violation is None:
+            return None
+        carried = carry_over(record(small, outcome.schedule).steps, system)
+        if carried is None or carried.violation is None or carried.violation.kind != outcome.violation.kind:
+            return None
+        outcome.schedule, outcome.violation = [step.thread for step in carried.steps], carried.violation
+        outcome.reductions += (REDUCTION,)
+        outcome.seconds += seconds
+        return outcome, _also(how_searched, f"found with {self.few.pages} pages and carried over, so not the shortest"), small
+
+
+def large(scenario: Scenario, kernel: Kernel, fix: Replacements | None, given: Parameters, how: How) -> Large | None:
+    """The scenario as one that can be searched through fewer sub-pages; None if it is not large, or not to be searched so."""
+    few = fewer(scenario, given) if how.collapses and not counts(fix or {}) else None
+    return Large(scenario, kernel, fix, given, few) if few is not None else None
+
+
+def _also(*told: str) -> str:
+    return "; ".join(filter(None, told))
