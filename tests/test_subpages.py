@@ -6,7 +6,7 @@ import re
 import jsonschema
 import pytest
 
-from swapmodel import FIXES, KERNELS, SCENARIOS, Budget, Parameters, check, load
+from swapmodel import FIXES, KERNELS, SCENARIOS, Budget, Parameters, check, compare, load
 from swapmodel.carry import carry_over
 from swapmodel.explore import explore
 from swapmodel.explore.budget import Outcome
@@ -255,3 +255,10 @@ def test_the_command_says_so(capsys):
     status, out, _ = run(capsys, *asked, "--every-page")
     assert status == 0 and "search:" not in out
     assert refused(capsys, "check", "thread", "--pages", "513") == "swapmodel: pages is from 1 to 512, not 513\n"
+
+
+def test_a_comparison_says_so():
+    table = compare(["thread"], ["no-waits"], preempt=["full"], processes=1, pages=64, workers=1)
+    told = "found with 4 pages and carried over, so not the shortest"
+    assert f"violated: thread on v6.8, preempt full, no-waits: {told}" in str(table)
+    assert [cell["searched"] for cell in table.document()["cells"]] == ["3 sub-pages stand for the 63 that nobody maps", told]

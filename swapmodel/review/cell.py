@@ -58,7 +58,8 @@ class Result(NamedTuple):
     """What came out of a cell. `steps` and `switches` are of the shortest counterexample; without one they are None.
 
     `reached` names the functions, of the kernel's names, that ran. `shared`: none of those that the fix replaces did, so this
-    is the result of the kernel as it is."""
+    is the result of the kernel as it is. `searched`: how, where that is not as always; the counterexample may then not be the
+    shortest."""
 
     verdict: str  # holds | violated | unfinished | refused
     reason: str = ""
@@ -74,6 +75,7 @@ class Result(NamedTuple):
     source: str = ""
     reached: frozenset[str] = frozenset()
     shared: bool = False
+    searched: str = ""
 
 
 def run(cell: Cell, functions: Replacements | None = None, tick: Callable[[int, int], None] | None = None) -> Result:
@@ -105,6 +107,7 @@ def _result(verdict: Verdict, cell: Cell) -> Result:
         outcome.reason,
         states=outcome.states,
         seconds=outcome.seconds,
+        searched=verdict.searched,
         source=verdict.source,
         reached=frozenset() if cell.fix else reached(cell.kernel, verdict.reached["functions"]),
     )

@@ -97,6 +97,7 @@ def _cell(row: Row) -> dict[str, Any]:
         "steps": r.steps,
         "switches": r.switches,
         "seconds": round(r.seconds, 3),
+        "searched": r.searched or None,
         "threads": list(r.threads),
         "schedule": list(r.schedule),
         "shared": r.shared,

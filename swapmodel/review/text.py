@@ -84,11 +84,12 @@ def _remarks(comparison: Comparison) -> Iterator[str]:
 
 
 def remarks(comparison: Comparison) -> list[str]:
-    """Why cells are unfinished or refused: a line for each reason."""
+    """Why cells are unfinished or refused, and how others were searched where that is not as always: a line for each reason."""
     cells: dict[tuple[str, str], list[Key]] = {}
     for key, r in comparison.rows:
-        if r.verdict not in ("holds", "violated"):
-            cells.setdefault((r.verdict, r.reason), []).append(key)
+        reason = r.searched if r.verdict in ("holds", "violated") else r.reason
+        if reason or r.verdict not in ("holds", "violated"):
+            cells.setdefault((r.verdict, reason), []).append(key)
     return [
         f"{verdict}: {where(keys[0])}{f', and {len(keys) - 1} more' if keys[1:] else ''}: {reason}"
         for (verdict, reason), keys in cells.items()
