@@ -21,8 +21,8 @@ from .dot import INK, KINDS, PAPER, QUIET
 from .style import DARK, DARK_INK, DARK_PAPER, DARK_QUIET
 
 ID = "diagram-cost"
-COLOURS = ("blue", "sky", "green", "orange", "ink", "red", "purple", "quiet")
-DASHES = ("", "7 3", "2 3", "9 3 2 3", "", "5 2", "1 2", "12 4")
+COLOURS = ("blue", "sky", "green", "orange", "ink", "red", "purple", "quiet", "blue", "orange")  # eight can be told apart
+DASHES = ("", "7 3", "2 3", "9 3 2 3", "", "5 2", "1 2", "12 4", "14 3 2 3", "4 4")
 MARKS = (  # around a point, 7 across
     "m-3.5 0a3.5 3.5 0 1 0 7 0a3.5 3.5 0 1 0 -7 0",
     "m-3 -3h6v6h-6z",
@@ -189,7 +189,7 @@ def style_sheet() -> str:
 def colours(ink: str, quiet: str, paper: str, kinds: dict[str, tuple[str, str]]) -> str:
     known = {"ink": ink, "quiet": quiet, **{kind: stroke for kind, (stroke, _) in kinds.items()}}
     rules = [f"#{ID} {{ color: {ink}; }}", f"#{ID} .paper {{ fill: {paper}; }}"]
-    rules += [f"#{ID} .{name} {{ color: {known[name]}; }}" for name in COLOURS]
+    rules += [f"#{ID} .{name} {{ color: {known[name]}; }}" for name in dict.fromkeys(COLOURS)]
     return "".join(rule + "\n" for rule in rules)
 
 

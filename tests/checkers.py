@@ -22,7 +22,7 @@ INSTALL = {
 }
 OURS = ("", "persistent", "plain", "compiled")  # words of modes.py
 LIMITS = (60, 8192)  # CPU seconds, and MiB of data, of a checker's command
-LONGER = {"compiled": (300, 8192)}  # of ours that is meant for what takes longer
+LONGER = {"compiled": (300, 8192), "compiled-sub-pages": (300, 8192)}  # of ours that is meant for what takes longer
 
 
 class Run(NamedTuple):
@@ -260,6 +260,15 @@ def ours(module):
     missing = {how: modes.missing(how, lambda: peer_system("fixed", 1, 1)) for how in OURS}
     rows = [Row(modes.name_of(how), ours_cold(how, module), read_ours, how) for how in OURS if not missing[how]]
     return rows, [line for line in missing.values() if line]
+
+
+def through_few():
+    """The rows of our own scenario when few sub-pages stand for many, where the engine is there."""
+    from tests import modes
+    from tests.peer_scenario import peer_system
+
+    there = [how for how in modes.FEW if not modes.missing(modes.FEW[how], lambda: peer_system("fixed", 1, 1))]
+    return [Row(modes.name_of(how), ours_cold(how, "tests.thread_scenario"), read_ours, how) for how in there]
 
 
 def there(program):

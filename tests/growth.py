@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from diagrams.cost import picture
 from swapmodel.site.measured import COLUMNS, LINE
-from tests.checkers import LIMITS, LONGER, answer, ours
+from tests.checkers import LIMITS, LONGER, answer, ours, through_few
 
 PAGES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 
@@ -42,6 +42,7 @@ OWN = (
     Series("thread", "v6.8", [(p, 4) for p in range(1, 5)]),
     Series("thread", "v6.8", [(2, n) for n in PAGES]),
 )
+LARGE = Series("thread", "v6.8", [(p, 512) for p in range(1, 5)])
 
 
 def growth(rows, save=None, notes=()):
@@ -53,8 +54,10 @@ def growth(rows, save=None, notes=()):
     done = set()
     for series in PEERS:
         measure(series, rows, out, done)
+    few = through_few()
     for series in OWN:
-        measure(series, ours("tests.thread_scenario")[0], out, done)
+        measure(series, [*ours("tests.thread_scenario")[0], *few], out, done)
+    measure(LARGE, few, out, done)
 
 
 class Table:

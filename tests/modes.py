@@ -17,10 +17,15 @@ MODES = {  # word -> arguments of explore()
     "compiled": {"engine": "compiled"},
     "plain-compiled": {"reduce": False, "engine": "compiled"},
 }
+FEW = {
+    "sub-pages": "",
+    "compiled-sub-pages": "compiled",
+}  # of our own scenario, in which few may stand for many: how it is searched
 NAMES = {
     "": "swapmodel",
     "plain": "swapmodel unreduced",
     "plain-compiled": "swapmodel compiled, unreduced",
+    "compiled-sub-pages": "swapmodel compiled, sub-pages",
 }  # or the word itself
 
 

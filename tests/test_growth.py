@@ -36,6 +36,7 @@ def read(output):
 @pytest.fixture
 def table(tmp_path, monkeypatch):
     monkeypatch.setattr(growth, "ours", lambda module: ([Row("fast", fast, read)], []))
+    monkeypatch.setattr(growth, "through_few", lambda: [Row("few", fast, read)])
     growth.growth([Row("fast", fast, read), Row("slow & steady", slow, read)], tmp_path, ["a peer is left out"])
     return (tmp_path / "cost.txt").read_text()
 
@@ -44,13 +45,15 @@ def test_a_checker_that_came_to_its_limit_is_not_asked_for_more(table, tmp_path,
     notes, costs = read_costs(table)
     stopped = [(c.processes, c.pages) for c in costs if c.outcome == f"more than {LIMITS[0]} s"]
     assert stopped == [(3, 3), (2, 16), (3, 4), (4, 16)], "the last two are asked whatever came before"
-    assert all(c.states is None for c in costs if c.checker != "fast" and (c.processes, c.pages) in stopped)
+    assert all(c.states is None for c in costs if c.checker == "slow & steady" and (c.processes, c.pages) in stopped)
     cells = {cell for series in growth.PEERS for cell in series.cells}
     assert [c.checker for c in costs if c.scenario == "peers"].count("fast") == len(cells)
     assert {(c.processes, c.pages) for c in costs if c.scenario == "thread"} == {
         *((p, 4) for p in range(1, 5)),
         *((2, 2**i) for i in range(10)),
+        *((p, 512) for p in range(1, 5)),
     }
+    assert {c.checker for c in costs if (c.scenario, c.processes, c.pages) == ("thread", 4, 512)} == {"few"}
     assert "a peer is left out" in notes
 
 
