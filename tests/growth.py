@@ -1,6 +1,6 @@
 """How cost grows with processes and pages: every checker on the same scenario, and our own scenario; one run each, to a limit.
 
-    python -m tests.bench --growth [--save DIR]
+    python -m tests.bench --growth [--save DIR] [--only SCENARIO]
 
 A checker that came to a limit, or needs more in all its processes, is not asked for more in that direction. `--save` writes
 cost.txt, after each line, and cost.svg, which `diagrams/cost.py` draws from the table. What is committed in diagrams/ is shown
@@ -45,19 +45,46 @@ OWN = (
 LARGE = Series("thread", "v6.8", [(p, 512) for p in range(1, 5)])
 
 
-def growth(rows, save=None, notes=()):
-    """Measures, prints, and writes what it printed to the directory `save`, with a picture."""
+def growth(rows, save=None, notes=(), only=None):
+    """Measures, prints, and writes what it printed to the directory `save`, with a picture. `only`: one scenario; the lines of
+    the other one stay, with what is said of them."""
+    before = read_table(save, only) if only else {}
     out = Table(save)
-    for text in heading(notes):
+    for text in [*heading(notes), *before.get("#", ())]:
         out.add(f"# {text}")
     out.add(LINE.format(*COLUMNS))
+    for scenario in SCENARIOS:
+        for line in before.get(scenario, ()):
+            out.add(line)
+        if scenario not in before:
+            SCENARIOS[scenario](rows, out)
+
+
+def peers(rows, out):
+    """The scenario of the comparison, with every checker."""
     done = set()
     for series in PEERS:
         measure(series, rows, out, done)
-    few = through_few()
+
+
+def thread(rows, out):
+    """Our own scenario, in the ways in which we can search it."""
+    done, few = set(), through_few()
     for series in OWN:
         measure(series, [*ours("tests.thread_scenario")[0], *few], out, done)
     measure(LARGE, few, out, done)
+
+
+SCENARIOS = {"peers": peers, "thread": thread}
+
+
+def read_table(save, only):
+    """Of the table that is there: the lines of the scenarios but `only`, and under "#" when they were measured, and how."""
+    lines = (save / "cost.txt").read_text().splitlines()
+    kept = {name: [line for line in lines if line.split()[:1] == [name]] for name in SCENARIOS if name != only}
+    told = [line.removeprefix("# ") for line in lines if line.startswith(("# Measured", "# Of "))]
+    kept["#"] = [f"Of {' and '.join(set(kept) - {'#'})}: {text[0].lower()}{text[1:]}" for text in told if text[:2] != "Of"]
+    return kept
 
 
 class Table:

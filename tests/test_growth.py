@@ -12,7 +12,7 @@ from swapmodel.names import BadUse
 from swapmodel.site.cost import cost_page
 from swapmodel.site.measured import read_costs
 from swapmodel.site.sources import COST, find_sources
-from tests import growth
+from tests import bench, growth
 from tests.checkers import LIMITS, Answer, Row, Run
 
 ROOT = Path(__file__).parent.parent
@@ -55,6 +55,20 @@ def test_a_checker_that_came_to_its_limit_is_not_asked_for_more(table, tmp_path,
     }
     assert {c.checker for c in costs if (c.scenario, c.processes, c.pages) == ("thread", 4, 512)} == {"few"}
     assert "a peer is left out" in notes
+
+
+def test_one_scenario_can_be_measured_again(table, tmp_path, capsys):
+    (tmp_path / "cost.txt").write_text(table.replace("# Measured: ", "# Measured: once, on "))
+    growth.growth([Row("other", fast, read)], tmp_path, only="thread")
+    again = (tmp_path / "cost.txt").read_text()
+    assert [line for line in again.splitlines() if line.startswith("peers ")] == [
+        line for line in table.splitlines() if line.startswith("peers ")
+    ]
+    facts = [note for note in read_costs(again)[0] if "easured: " in note]
+    assert [fact.partition(": ")[0] for fact in facts] == ["Measured", "Of peers"]
+    assert facts[1].startswith("Of peers: measured: once, on ")
+    with pytest.raises(SystemExit):
+        bench.main(["--growth", "--only", "thread"])
 
 
 def test_the_table_says_where_it_was_measured(table):
