@@ -64,7 +64,7 @@ class Large(NamedTuple):
 
 def large(scenario: Scenario, kernel: Kernel, fix: Replacements | None, given: Parameters, how: How) -> Large | None:
     """The scenario as one that can be searched through fewer sub-pages; None if it is not large, or not to be searched so."""
-    few = fewer(scenario, given) if how.collapses and not counts(fix or {}) else None
+    few = fewer(scenario, given) if how.collapses and not counts({**kernel.replaces, **(fix or {})}) else None
     return Large(scenario, kernel, fix, given, few) if few is not None else None
 
 

@@ -10,14 +10,17 @@ Whether there is another like the one that was looked at is answered by a thread
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any
 
-from .kernel import Kernel, Replacements, base
+from .kernel import Kernel, Replacements, base, names_in
+from .lint import is_operation
 from .machine import BLOCKED, WRITE_ONCE, Address, Cpu, Operation, Struct, operation, word, xchg
+from .mm import config
 from .mm.swapfile.swapoff import swapoff
 from .mm.swapops import xa_slot
-from .program import Program, Step, System
+from .program import Program, Step, System, plain_file
 from .scenarios import Parameters, Scenario, assemble
 
 if TYPE_CHECKING:
@@ -114,22 +117,31 @@ def _slots(few: Parameters) -> range:
 # ---- does it stand for the large one? ------------------------------------------------------------------------------------
 
 
-def counts(fix: Replacements) -> bool:
-    """Has a function of the fix a number of its own? Then it may tell a large folio from a small one."""
-    return any(isinstance(f, FunctionType) and numbers(f.__code__) for f in fix.values())
+def counts(replaced: Replacements) -> bool:
+    """Has one of these functions, but for those of our kernels, a number? Then it may tell a large folio from a small one."""
+    own = (f for f in replaced.values() if isinstance(f, FunctionType) and not is_operation(f))
+    return any(numbers(f) for f in own if not plain_file(f.__code__.co_filename).startswith(KERNEL_CODE))
 
 
-def numbers(code: CodeType) -> set[int]:
-    """The numbers above 1 that some code has: it may count sub-pages, or know one by its number."""
-    found: set[int] = set()
+def numbers(function: FunctionType) -> set[Any]:
+    """The numbers above 1 that a function has, in its text, as defaults or from around it; and the sizes that it names."""
+    cells = (cell.cell_contents for cell in function.__closure__ or ())
+    found = {*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values(), *cells, *constants(function.__code__)}
+    return {n for n in found if type(n) is int and n > 1} | SIZES & names_in(function.__code__)
+
+
+def constants(code: CodeType) -> Iterator[Any]:
     for constant in code.co_consts:
-        for one in constant if isinstance(constant, tuple) else (constant,):
-            found |= numbers(one) if isinstance(one, CodeType) else {one} if type(one) is int and one > 1 else set()
-    return found
+        if isinstance(constant, CodeType):
+            yield from constants(constant)
+        else:
+            yield from constant if isinstance(constant, tuple) else (constant,)
 
+
+SIZES = {name for name, value in vars(config).items() if type(value) is int} - {"SWAPFILE_CLUSTER"}
+KERNEL_CODE = "mm/", "versions/"
 
 # What the argument knows of: by which functions of the kernels, and operations, the words of these sub-pages are touched.
-KERNEL_CODE = "mm/", "versions/"
 LOCKED = {
     ("any_slot_swapped", "READ_ONCE"),
     ("any_slot_of_folio_swapped", "READ_ONCE"),

@@ -44,7 +44,7 @@ MAY_IMPORT = {
     "races": {"explore", "lockorder", "machine", "plain", "program"},
     "scenarios": {"invariants", "life", "machine", "mm", "kernel", "oracle", "program", "world"},
     "experiments": {"explore", "kernel", "machine", "mm", "scenarios", "versions"},
-    "subpages": {"kernel", "machine", "mm", "program", "scenarios"},
+    "subpages": {"kernel", "lint", "machine", "mm", "program", "scenarios"},
     "resume": {"explore"},
     "how": {"explore", "names", "program", "resume"},
     "large": {"carry", "explore", "how", "kernel", "program", "scenarios", "subpages", "trace"},

@@ -13,9 +13,9 @@ from swapmodel.explore.budget import Outcome
 from swapmodel.explore.search import Search
 from swapmodel.explore.space import BITS, Space
 from swapmodel.machine import BUG, READ_ONCE
-from swapmodel.mm.config import SWAPFILE_CLUSTER
+from swapmodel.mm.config import LATENCY_LIMIT, SWAPFILE_CLUSTER
 from swapmodel.mm.swapops import swp_offset
-from swapmodel.subpages import ANOTHER, ASKED, alike, counts, fewer, stranger
+from swapmodel.subpages import ANOTHER, ASKED, alike, counts, fewer, numbers, stranger
 from swapmodel.trace import record
 from tests.test_command import SCHEMA, refused, run
 
@@ -196,9 +196,32 @@ def test_who_does_something_else_with_them_is_a_stranger():
 
 def test_a_fix_with_a_number_of_its_own_is_asked_of_the_large_folio():
     assert counts({"swap_page_trans_huge_swapped": swap_page_trans_huge_swapped})
-    assert not counts(FIXES["get-swap-device"].replaces)
+    assert not any(counts(fix.replaces) for fix in FIXES.values()) and not any(counts(k.replaces) for k in KERNELS.values())
     found = check("thread", processes=1, pages=8, fix=swap_page_trans_huge_swapped)
     assert found.outcome.violation.kind == "kernel BUG" and "sub-pages" not in found.outcome.reductions
+
+
+def numbered(n=3, *, m=1):
+    yield n, m
+
+
+def sized():
+    yield LATENCY_LIMIT
+
+
+def around(n):
+    def inner():
+        yield n
+
+    return inner
+
+
+@pytest.mark.parametrize(
+    "function", [numbered, sized, around(7), lambda: (1, (yield), [9]), lambda: (yield (1, 5)), lambda: lambda: 4]
+)
+def test_a_number_is_found_wherever_it_stands(function):
+    assert counts({"f": function}) and numbers(function)
+    assert not numbers(around(1))
 
 
 @pytest.mark.parametrize("how", [{"reduce": False}, {"subpages": False}, {"switches": 1}, {"random": 9}])
