@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any
 
+from . import machine
 from .kernel import Kernel, Replacements, base, names_in
 from .lint import is_operation
 from .machine import BLOCKED, WRITE_ONCE, Address, Cpu, Operation, Struct, operation, word, xchg
@@ -118,12 +119,20 @@ def _slots(few: Parameters) -> range:
 
 
 def counts(replaced: Replacements) -> bool:
-    """Has one of these functions, but for those of our kernels, a number? Then it may tell a large folio from a small one."""
-    own = (f for f in replaced.values() if isinstance(f, FunctionType) and not is_operation(f))
-    return any(numbers(f) for f in own if not plain_file(f.__code__.co_filename).startswith(KERNEL_CODE))
+    """Has one of these functions, but for those of our kernels, a number? Then it may tell a large folio from a small one. An
+    operation of the reader's own may do anything."""
+    return any(_own_operation(f) if is_operation(f) else _own(f) and numbers(f) for f in replaced.values())
 
 
-def numbers(function: FunctionType) -> set[Any]:
+def _own_operation(function: Any) -> bool:
+    return function not in vars(machine).values()
+
+
+def _own(function: Any) -> bool:
+    return isinstance(function, FunctionType) and not plain_file(function.__code__.co_filename).startswith(KERNEL_CODE)
+
+
+def numbers(function: Any) -> set[Any]:
     """The numbers above 1 that a function has, in its text, as defaults or from around it; and the sizes that it names."""
     cells = (cell.cell_contents for cell in function.__closure__ or ())
     found = {*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values(), *cells, *constants(function.__code__)}

@@ -12,7 +12,7 @@ from swapmodel.explore import explore
 from swapmodel.explore.budget import Outcome
 from swapmodel.explore.search import Search
 from swapmodel.explore.space import BITS, Space
-from swapmodel.machine import BUG, READ_ONCE
+from swapmodel.machine import BUG, READ_ONCE, operation
 from swapmodel.mm.config import LATENCY_LIMIT, SWAPFILE_CLUSTER
 from swapmodel.mm.swapops import swp_offset
 from swapmodel.subpages import ANOTHER, ASKED, alike, counts, fewer, numbers, stranger
@@ -222,6 +222,14 @@ def around(n):
 def test_a_number_is_found_wherever_it_stands(function):
     assert counts({"f": function}) and numbers(function)
     assert not numbers(around(1))
+
+
+def test_an_operation_of_the_readers_own_may_do_anything():
+    @operation()
+    def peek(cpu, p):
+        return cpu.load(p)
+
+    assert counts({"READ_ONCE": peek}) and not counts({"READ_ONCE": READ_ONCE})
 
 
 @pytest.mark.parametrize("how", [{"reduce": False}, {"subpages": False}, {"switches": 1}, {"random": 9}])
