@@ -14,6 +14,7 @@ from .subpages import alike, counts, fewer, stranger
 from .trace import record
 
 REDUCTION = "sub-pages"
+MOST_COMPACT = 4  # processes: beside them and swapoff, compact states have room for one more thread, that of subpages.py
 
 
 class Large(NamedTuple):
@@ -51,8 +52,8 @@ class Large(NamedTuple):
         """The shortest counterexample with few pages, carried over. `seconds` it took to learn that there is one."""
         small = self.small()
         outcome, how_searched = search(small, how, budget, shortest, hunt=True)
-        if outcome.violation is None:
-            return None
+        if outcome.violation is None:  # interrupted, or out of budget; or only few that stand for many can do it
+            return (outcome, _also(how_searched, f"with {self.few.pages} pages"), small) if outcome.reason else None
         carried = carry_over(record(small, outcome.schedule).steps, system)
         if carried is None or carried.violation is None or carried.violation.kind != outcome.violation.kind:
             return None
@@ -64,7 +65,8 @@ class Large(NamedTuple):
 
 def large(scenario: Scenario, kernel: Kernel, fix: Replacements | None, given: Parameters, how: How) -> Large | None:
     """The scenario as one that can be searched through fewer sub-pages; None if it is not large, or not to be searched so."""
-    few = fewer(scenario, given) if how.collapses and not counts({**kernel.replaces, **(fix or {})}) else None
+    crowded = how.compact and given.processes > MOST_COMPACT
+    few = fewer(scenario, given) if not crowded and how.collapses and not counts({**kernel.replaces, **(fix or {})}) else None
     return Large(scenario, kernel, fix, given, few) if few is not None else None
 
 

@@ -246,6 +246,34 @@ def test_every_search_can_be_of_few(how):
     jsonschema.validate(json.loads(json.dumps(verdict.document())), SCHEMA)
 
 
+def test_no_more_is_searched_once_the_budget_is_used_up(monkeypatch):
+    """Of the large folio, too: what was found so far is told."""
+    spent = check("thread", "as-argued", processes=1, pages=64, budget=Budget(max_states=4_000))
+    assert spent.verdict in ("violated", "unfinished")
+    monkeypatch.setattr("swapmodel.large.search", interrupted_at_last())
+    found = check("thread", "as-argued", processes=1, pages=64)
+    assert (found.verdict, found.outcome.reason, found.recorder) == ("unfinished", "interrupted", None)
+    assert found.searched == "with 4 pages"
+
+
+def interrupted_at_last():
+    """Finds a violation, then is interrupted."""
+    answers = ["violated", "unfinished"]
+
+    def search(system, how, budget, shortest, hunt):
+        outcome = Outcome()
+        outcome.verdict = answers.pop(0)
+        outcome.reason = "" if answers else "interrupted"
+        return outcome, ""
+
+    return search
+
+
+def test_compact_states_have_room_for_the_processes_that_they_had():
+    verdict = check("thread", processes=5, pages=16, compact=True, nearest=False, budget=Budget(max_states=2_000))
+    assert verdict.verdict == "unfinished" and "stand for" not in verdict.searched
+
+
 # ---- what is shown is an execution of the large one --------------------------------------------------------------------
 
 
