@@ -50,7 +50,7 @@ def growth(rows, save=None, notes=(), only=None):
     the other one stay, with what is said of them."""
     before = read_table(save, only) if only else {}
     out = Table(save)
-    for text in [*heading(notes), *before.get("#", ())]:
+    for text in [*heading(() if "peers" in before else notes), *before.get("#", ())]:
         out.add(f"# {text}")
     out.add(LINE.format(*COLUMNS))
     for scenario in SCENARIOS:
@@ -82,8 +82,11 @@ def read_table(save, only):
     """Of the table that is there: the lines of the scenarios but `only`, and under "#" when they were measured, and how."""
     lines = (save / "cost.txt").read_text().splitlines()
     kept = {name: [line for line in lines if line.split()[:1] == [name]] for name in SCENARIOS if name != only}
-    told = [line.removeprefix("# ") for line in lines if line.startswith(("# Measured", "# Of "))]
-    kept["#"] = [f"Of {' and '.join(set(kept) - {'#'})}: {text[0].lower()}{text[1:]}" for text in told if text[:2] != "Of"]
+    told = [line.removeprefix("# ") for line in lines if line.startswith("#")]
+    common = {text.partition(": ")[0] for text in heading()} - {"Measured"}
+    mine = [text for text in told if text.partition(": ")[0] not in common]
+    others = f"Of {' and '.join(kept)}: "
+    kept["#"] = [text if text.startswith(others) else f"{others}{text}" for text in mine]
     return kept
 
 
@@ -125,12 +128,13 @@ def measure(series, rows, out, done):
 # ---- where it was measured -------------------------------------------------------------------------------------------
 
 
-def heading(notes):
+def heading(notes=()):
     """What a reader of the figures must know: when, on which machine, with which versions and limits."""
     (seconds, mib), longer = LIMITS, LONGER["compiled"][0]
     return [
         "What a search costs until its checker has seen every state and says `holds`; one run of a whole command each.",
-        "peers: the scenario of the comparison, with the fix. thread: ours, on v6.8, deadlocks and livelocks asked for too.",
+        "peers: the scenario of the comparison, with the fix. thread: ours, on v6.8, deadlocks and livelocks asked for too; "
+        "with sub-pages, few stand for all that nobody maps.",
         "Made by: python -m tests.bench --growth --save diagrams",
         f"Measured: {datetime.date.today():%d %B %Y}, {machine()}",
         f"Limits: {seconds} CPU s and {mib} MiB of data for each process of a command; of swapmodel compiled {longer} s",

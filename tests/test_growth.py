@@ -66,7 +66,7 @@ def test_one_scenario_can_be_measured_again(table, tmp_path, capsys):
     ]
     facts = [note for note in read_costs(again)[0] if "easured: " in note]
     assert [fact.partition(": ")[0] for fact in facts] == ["Measured", "Of peers"]
-    assert facts[1].startswith("Of peers: measured: once, on ")
+    assert facts[1].startswith("Of peers: Measured: once, on ")
     with pytest.raises(SystemExit):
         bench.main(["--growth", "--only", "thread"])
 
