@@ -13,9 +13,9 @@ AS_ALWAYS = ("moves", "releases")
 
 
 class How(NamedTuple):
-    """`reduce`, `persistent`, `compact`, `engine`: as explore() takes them. `subpages`: few sub-pages may stand for many that
-    nobody maps. `checkpoint`: the file that the search is written to, and goes on from. `switches`: only what needs at most so
-    many context switches. `random`: so many executions, from `seed`."""
+    """`reduce`, `releases`, `persistent`, `sleep`, `compact`, `engine`: as explore() takes them. `subpages`: few sub-pages may
+    stand for many that nobody maps. `checkpoint`: the file that the search is written to, and goes on from. `switches`: only
+    what needs at most so many context switches. `random`: so many executions, from `seed`."""
 
     reduce: bool = True
     persistent: bool = False
@@ -25,6 +25,7 @@ class How(NamedTuple):
     random: int | None = None
     seed: int = 0
     engine: str = ENGINES[0]
+    sleep: bool = False
     subpages: bool = True
 
     @property
@@ -39,7 +40,7 @@ class How(NamedTuple):
 
     def demand_consistent(self) -> None:
         """ValueError, in one sentence, for what contradicts."""
-        for name in ("reduce", "persistent", "compact", "subpages"):
+        for name in ("reduce", "persistent", "compact", "sleep", "subpages"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name} is True or False, not {quoted(getattr(self, name))}")
         for name in ("switches", "random", "seed"):
@@ -48,7 +49,7 @@ class How(NamedTuple):
                 raise ValueError(f"{name} is a whole number, not {quoted(value)}")
         if self.engine not in ENGINES:
             raise ValueError(f"engine is {' or '.join(map(repr, ENGINES))}, not {quoted(self.engine)}")
-        alone = [name for name in ("persistent", "compact") if getattr(self, name)]
+        alone = [name for name in ("persistent", "compact", "sleep") if getattr(self, name)]
         alone += [f"engine {self.engine!r}"] * (self.engine != ENGINES[0])
         alone += [name for name in ("checkpoint", "switches", "random") if getattr(self, name) is not None]
         if len(alone) > 1:
@@ -72,7 +73,8 @@ def search(system: System, how: How, budget: Budget, shortest: str, hunt: bool) 
         compact=how.compact,
         shortest=shortest,
         engine=how.engine,
-        hunt=hunt and not (how.persistent or how.compact or how.engine != "python"),  # a hunt would use none of them
+        sleep=how.sleep,
+        hunt=hunt and not (how.persistent or how.compact or how.sleep or how.engine != "python"),  # a hunt uses none of them
     )
     return outcome, told(outcome, "states kept in compact form" if how.compact else _engine(how.engine, outcome))
 

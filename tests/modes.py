@@ -12,6 +12,8 @@ MODES = {  # word -> arguments of explore()
     "": {},
     "plain": {"reduce": False},
     "persistent": {"persistent": True},
+    "sleep": {"sleep": True},
+    "plain-sleep": {"reduce": False, "sleep": True},
     "compact": {"compact": True},
     "plain-compact": {"reduce": False, "compact": True},
     "compiled": {"engine": "compiled"},

@@ -29,6 +29,8 @@ HOLDS = ("shmem-truncate", "--kernel", "v6.9")
         ((), None, 4_058),
         (("--unreduced",), "single steps, unreduced", 19_961),
         (("--persistent",), "reductions moves, releases, persistent", None),
+        (("--sleep",), "reductions moves, releases, sleep", 4_058),
+        (("--sleep", "--unreduced"), "reductions sleep", 19_961),
         (("--compact",), "states kept in compact form", 4_058),
         (("--engine", "compiled"), "by the compiled engine", 4_058),
         (("--engine", "compiled", "--unreduced"), "single steps, unreduced; by the compiled engine", 19_961),
@@ -44,7 +46,16 @@ def test_the_verdict_says_how_it_was_searched(capsys, options, says, states):
 
 @pytest.mark.parametrize(
     "how",
-    [{}, {"reduce": False}, {"persistent": True}, {"compact": True}, {"engine": "compiled"}, {"switches": 2}, {"random": 900}],
+    [
+        {},
+        {"reduce": False},
+        {"persistent": True},
+        {"sleep": True},
+        {"compact": True},
+        {"engine": "compiled"},
+        {"switches": 2},
+        {"random": 900},
+    ],
 )
 def test_every_way_finds_the_race_and_is_saved(how):
     found = check("shmem-truncate", **how)
@@ -75,6 +86,7 @@ def test_the_same_seed_gives_the_same_executions():
     ("arguments", "says"),
     [
         (["--persistent", "--compact"], "not allowed with argument --persistent"),
+        (["--sleep", "--persistent"], "not allowed with argument --sleep"),
         (["--compact", "--checkpoint", "x"], "not allowed with argument --compact"),
         (["--random", "3", "--switches", "3"], "not allowed with argument --random"),
         (["--random", "0"], "'0' is not a whole number from 1 on"),
@@ -99,6 +111,9 @@ def test_what_contradicts_is_refused(capsys, monkeypatch, arguments, says):
     ("wrong", "says"),
     [
         ({"compact": True, "persistent": True}, "persistent and compact contradict"),
+        ({"sleep": True, "compact": True}, "compact and sleep contradict"),
+        ({"sleep": True, "checkpoint": "x"}, "sleep and checkpoint contradict"),
+        ({"sleep": 1}, "sleep is True or False, not 1"),
         ({"checkpoint": "x", "random": 3}, "checkpoint and random contradict"),
         ({"compact": True, "engine": "compiled"}, "compact and engine 'compiled' contradict"),
         ({"engine": "fast"}, "engine is 'python' or 'compiled', not 'fast'"),

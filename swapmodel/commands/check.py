@@ -43,6 +43,7 @@ def add_search(one: argparse.ArgumentParser) -> None:
     kind.add_argument(
         "--persistent", action="store_true", help="store fewer states; a livelock is not told in the fewest steps"
     )
+    kind.add_argument("--sleep", action="store_true", help="sleep sets: the same states by fewer moves, and slower")
     kind.add_argument("--compact", action="store_true", help="a third of the memory, and slower")
     kind.add_argument("--checkpoint", metavar="FILE", help="write the search there now and then, and go on from what is there")
     kind.add_argument("--switches", type=count, metavar="K", help="only what needs at most K context switches; never `holds`")

@@ -23,7 +23,8 @@ from typing import Any
 
 from ..machine import Cpu
 from ..program import System
-from .space import Found, Space, Watched
+from .feet import Feet
+from .space import Found, Watched
 
 HOLDERS = frozenset({"spin_lock", "spin_lock_irq", "spin_lock_not_rcu", "spin_lock_irq_not_rcu", "mutex_lock", "folio_lock"})
 WRITERS = frozenset({"down_read", "down_write"})  # of these locks, -(t + 1) is held by t; of the others, t + 1
@@ -116,15 +117,13 @@ class Move:
         self.disturbed: dict[int, bool] = {}
 
 
-class Alone(Space):
+class Alone(Feet):
     """A Space that knows where a thread's next move is nobody else's affair. What was seen only grows; all else follows."""
 
     walks = WALKS
 
     def __init__(self, system: System, reduce: bool = True, early: bool = True):
         self._records: dict[int, dict[tuple[tuple[Read, ...], int, int], None]] = {}
-        self._cases: dict[tuple[int, Any], tuple[int, int]] = {}  # (place, case) -> bits read and stored
-        self._feet: list[dict[int, tuple[int, int]]] = []  # memory -> {step, in its place: the same of its move}
         self._locks: dict[int, int] = {}  # lock -> 1 if t + 1 holds it; -1 if -(t + 1) does; 0: not to be told
         self.seen = 0  # how many records there are
         super().__init__(system, reduce, early)
@@ -134,7 +133,7 @@ class Alone(Space):
     # ---- what is seen --------------------------------------------------------------------------------------------
 
     def _watch(self, words: tuple[Any, ...]) -> Watched:
-        self._traced = Traced(words)
+        self._watched = self._traced = Traced(words)
         return self._traced
 
     def _apply(self, cpu: Cpu, operation: Any) -> Any:
@@ -162,20 +161,8 @@ class Alone(Space):
         except Found:
             self._note(place, 0, place)
             raise
-        reads = self._traced.reads
-        writes = sum(1 << word for word, value in case[0] if word not in reads or words[word] != value)
-        self._note(place, writes, place + case[1])
-        known = self._cases.get((place, case), (0, 0))
-        self._cases[place, case] = known[0] | sum(1 << word for word in reads), known[1] | writes
+        self._note(place, self._stores(words, case), place + case[1])
         return case
-
-    def _difference(self, number: int, place: int, t: int) -> int:
-        change = super()._difference(number, place, t)
-        if change:
-            while number >= len(self._feet):
-                self._feet.append({})
-            self._feet[number][place] = self._cases[place, self._case(self.memories[number], place, t)]
-        return change
 
     def _note(self, place: int, writes: int, after: int) -> None:
         records, record = self._records.setdefault(place, {}), (tuple(self._traced.order), writes, after)
@@ -261,7 +248,7 @@ class Alone(Space):
 
     def _decide(self, number: int, place: int, t: int) -> Move | None:
         """What is known of thread t's next move there, which is possible; None if an oracle may see it."""
-        words, (reads, writes) = self.memories[number], self._feet[number][place]
+        words, (reads, writes) = self.memories[number], self.touched[self.feet[number][place]]
         if writes & self._visible:
             return None
         held = sum(1 << word for word, kind in self._locks.items() if kind and words[word] == kind * (t + 1))

@@ -23,7 +23,7 @@ class Outcome:
         self.states = self.transitions = self.depth = 0
         self.seconds = 0.0  # of CPU; `earlier` of them before this search went on from a checkpoint
         self.earlier = 0.0
-        self.reductions: tuple[str, ...] = ()  # of moves, releases, persistent and what check() adds
+        self.reductions: tuple[str, ...] = ()  # of moves, releases, persistent, sleep and what check() adds
 
     @property
     def reduced(self) -> bool:
