@@ -26,6 +26,7 @@ class How(NamedTuple):
     seed: int = 0
     engine: str = ENGINES[0]
     sleep: bool = False
+    releases: bool = True
     subpages: bool = True
 
     @property
@@ -40,7 +41,7 @@ class How(NamedTuple):
 
     def demand_consistent(self) -> None:
         """ValueError, in one sentence, for what contradicts."""
-        for name in ("reduce", "persistent", "compact", "sleep", "subpages"):
+        for name in ("reduce", "releases", "persistent", "compact", "sleep", "subpages"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name} is True or False, not {quoted(getattr(self, name))}")
         for name in ("switches", "random", "seed"):
@@ -64,11 +65,12 @@ def search(system: System, how: How, budget: Budget, shortest: str, hunt: bool) 
     if how.samples:
         return _some(system, how, budget)
     if how.checkpoint is not None:
-        return _written(system, how.reduce, how.checkpoint, budget, shortest)
+        return _written(system, how, how.checkpoint, budget, shortest)
     outcome, _ = explore(
         system,
         budget,
         reduce=how.reduce,
+        releases=how.releases,
         persistent=how.persistent,
         compact=how.compact,
         shortest=shortest,
@@ -101,13 +103,13 @@ def _some(system: System, how: How, budget: Budget) -> tuple[Outcome, str]:
     return outcome, f"random executions in single steps, seed {how.seed}; a counterexample is not the shortest"
 
 
-def _written(system: System, reduce: bool, path: str | Path, budget: Budget, shortest: str) -> tuple[Outcome, str]:
+def _written(system: System, how: How, path: str | Path, budget: Budget, shortest: str) -> tuple[Outcome, str]:
     """A search that is written to a file, and goes on from there."""
     from .resume import opened, written_when_interrupted
 
     file = opened(path)
     with written_when_interrupted(budget, file) as stoppable:
-        outcome, _ = explore(system, stoppable, reduce=reduce, shortest=shortest, checkpoint=file)
+        outcome, _ = explore(system, stoppable, reduce=how.reduce, releases=how.releases, shortest=shortest, checkpoint=file)
     if file.went_on:
         return outcome, told(
             outcome, f"went on from {file.went_on:,} states in {file.path}, found in {outcome.earlier:.1f} s of CPU"

@@ -112,7 +112,7 @@ def check(
 
     `fix` is one function of a kernel function's name, or a dict of them by name, or the name of one in FIXES. `shortest` is
     "steps", "switches" or "any". `more` are the parameters of scenarios.Parameters: processes, pages, preempt, slot_cache,
-    device; and how to search (see how.py): `reduce`, `persistent`, `sleep`, `compact` and `engine` as in explore();
+    device; and how to search (see how.py): `reduce`, `releases`, `persistent`, `sleep`, `compact`, `engine` as in explore();
     `checkpoint`, a file that the search is written to now and then, and goes on from; `switches`, only what needs at most so
     many context switches; `random`, so many random executions, from `seed`. These two never say `holds`, and what they find
     need not be the shortest. Few sub-pages of a large folio stand for many that nobody maps, unless `subpages=False`; the

@@ -28,6 +28,7 @@ HOLDS = ("shmem-truncate", "--kernel", "v6.9")
     [
         ((), None, 4_058),
         (("--unreduced",), "single steps, unreduced", 19_961),
+        (("--no-releases",), "reductions moves", 5_194),
         (("--persistent",), "reductions moves, releases, persistent", None),
         (("--sleep",), "reductions moves, releases, sleep", 4_058),
         (("--sleep", "--unreduced"), "reductions sleep", 19_961),

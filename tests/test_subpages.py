@@ -238,7 +238,7 @@ def test_each_stands_for_itself_where_that_is_asked(how):
     assert "sub-pages" not in f"{verdict.outcome.reductions} {verdict.searched}"
 
 
-@pytest.mark.parametrize("how", [{}, {"persistent": True}, {"compact": True}])
+@pytest.mark.parametrize("how", [{}, {"persistent": True}, {"sleep": True}, {"compact": True}, {"releases": False}])
 def test_every_search_can_be_of_few(how):
     verdict = check("thread", processes=1, pages=64, **how)
     assert (verdict.verdict, verdict.outcome.reductions[-1]) == ("holds", "sub-pages")

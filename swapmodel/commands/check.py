@@ -33,6 +33,12 @@ def add_search(one: argparse.ArgumentParser) -> None:
         "--unreduced", dest="reduce", action="store_false", help="every single step, for comparison: the same verdict, later"
     )
     one.add_argument(
+        "--no-releases",
+        dest="releases",
+        action="store_false",
+        help="for comparison: no release of a lock is part of the move before it; the same verdict, later",
+    )
+    one.add_argument(
         "--every-page",
         dest="subpages",
         action="store_false",

@@ -168,7 +168,7 @@ class Compiled:
     def _hand_over(self) -> None:
         self.layers, self.new, self.seen = [], [], Hashed()  # it needs their memory
         self.outcome.depth = self.outcome.transitions = 0
-        self.plain = Search(Space(self.space.system, self.space.reduce), self.budget, self.outcome)
+        self.plain = Search(Space(self.space.system, self.space.reduce, self.space.early), self.budget, self.outcome)
         self.plain.run()
 
     def _all_can_return(self) -> bool:

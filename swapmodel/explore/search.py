@@ -23,6 +23,7 @@ class Question(NamedTuple):
 
     finish: bool
     reduce: bool
+    releases: bool
     persistent: bool
     shortest: str
     hunt: bool
@@ -33,7 +34,8 @@ class Question(NamedTuple):
 
     @property
     def reductions(self) -> tuple[str, ...]:
-        return ("moves", "releases") * self.reduce + ("persistent",) * self.persistent + ("sleep",) * self.sleep
+        moves = ("moves", *("releases",) * self.releases) * self.reduce
+        return moves + ("persistent",) * self.persistent + ("sleep",) * self.sleep
 
 
 def explore(
@@ -42,6 +44,7 @@ def explore(
     *,
     finish: bool = True,
     reduce: bool = True,
+    releases: bool = True,
     persistent: bool = False,
     shortest: str = "steps",
     hunt: bool = False,
@@ -54,13 +57,16 @@ def explore(
 
     The schedule found has the fewest "steps", or the fewest context "switches" and then steps, as `shortest` says; "any" has
     few steps, but is not proven to have the fewest. `hunt` looks for it at once, which is faster where there is one. `finish`
-    also demands that from every state every thread can still return (else: deadlock or livelock). `reduce` explores moves
-    in place of single steps (see Space); `persistent` follows a thread alone where its move is nobody else's affair (see
-    alone.py): fewer states are stored, and a livelock is not told in the fewest steps. With a `checkpoint`, the search is
-    written there now and then and when a budget ends it, and begins where the one ended that is there. `compact` comes to the
-    same figures in a third of the memory, and takes longer. `engine` "compiled" comes to the same figures much sooner where
-    there is much to explore and nothing wrong; it needs the extra `fast`. `sleep` follows one of the orders of moves
-    that touch nothing of each other (see sleep.py): fewer transitions, all other figures the same, and it takes longer."""
+    also demands that from every state every thread can still return (else: deadlock or livelock).
+
+    `reduce` explores moves in place of single steps (see Space), which go on over the `releases` behind them. `persistent`
+    follows a thread alone where its move is nobody else's affair (see alone.py): fewer states are stored, and a livelock is not
+    told in the fewest steps. `sleep` follows one of the orders of moves that touch nothing of each other (see sleep.py): fewer
+    transitions, all other figures the same, and it takes longer.
+
+    With a `checkpoint`, the search is written there now and then and when a budget ends it, and begins where the one ended that
+    is there. `compact` comes to the same figures in a third of the memory, and takes longer. `engine` "compiled" comes to the
+    same figures much sooner where there is much to explore and nothing wrong; it needs the extra `fast`."""
     if engine not in ENGINES:
         raise ValueError(f"engine is {' or '.join(map(repr, ENGINES))}, not {engine!r}")
     if (checkpoint is not None) + persistent + compact + sleep + (engine != "python") > 1:
@@ -68,7 +74,7 @@ def explore(
     budget, outcome = budget or Budget(), Outcome()
     if checkpoint is not None and checkpoint.reductions() == ():
         reduce = False
-    question = Question(finish, reduce, persistent, shortest, hunt, checkpoint, compact, engine, sleep)
+    question = Question(finish, reduce, releases, persistent, shortest, hunt, checkpoint, compact, engine, sleep)
     began = time.process_time()
     with no_collection():
         try:
@@ -84,11 +90,11 @@ def explore(
 
 def _explore(outcome: Outcome, system: System, budget: Budget, question: Question) -> Space:
     """Fills in `outcome`. An interrupt ends the search with what was found so far, and never with `holds`."""
-    reduce, exact = question.reduce, question.shortest != "any"
+    reduce, early, exact = question.reduce, question.releases, question.shortest != "any"
     outcome.reductions = question.reductions
-    space = Space(system, reduce)
+    space = Space(system, reduce, early)
     try:
-        if question.hunt and _hunt(Space(system, reduce, early=not exact), outcome, question.shortest, budget):
+        if question.hunt and _hunt(Space(system, reduce, early and not exact), outcome, question.shortest, budget):
             return space
         search = _search(space, budget, outcome, question)
         space = search.space
@@ -98,7 +104,7 @@ def _explore(outcome: Outcome, system: System, budget: Budget, question: Questio
         if outcome.violation is not None:
             outcome.reason = "interrupted or out of budget before the shortest counterexample was found"
             del search  # the next search needs its memory
-            space = Space(system, reduce, early=not exact)
+            space = Space(system, reduce, early and not exact)
             _hunt(space, outcome, question.shortest, budget)
         elif question.finish and outcome.verdict == "holds":
             outcome.verdict, outcome.reason = "unfinished", "interrupted"
@@ -124,13 +130,13 @@ def _search(space: Space, budget: Budget, outcome: Outcome, question: Question) 
         from .feet import Feet
         from .sleep import Sleep
 
-        return Sleep(Feet(space.system, space.reduce), budget, outcome)
+        return Sleep(Feet(space.system, space.reduce, space.early), budget, outcome)
     if not question.persistent:
         return Search(space, budget, outcome)
     from .alone import Alone
     from .settled import Settled
 
-    return Settled(Alone(space.system, space.reduce), budget, outcome)
+    return Settled(Alone(space.system, space.reduce, space.early), budget, outcome)
 
 
 def _hunt(space: Space, outcome: Outcome, shortest: str, budget: Budget) -> bool:
