@@ -143,7 +143,7 @@ def check(
         look_at_lock_order(verdict, explored)
         verdict.reached = coverage(explored.programs)
         verdict.source = source_hash(system.kernel)
-        _show(verdict, system, many, limits.tick, nearest)
+        _show(verdict, system, many if explored is not system else None, limits.tick, nearest)
     finally:
         progress.close()
     return verdict

@@ -13,7 +13,7 @@ from swapmodel.explore.budget import Outcome
 from swapmodel.explore.search import Search
 from swapmodel.explore.space import BITS, Space
 from swapmodel.machine import BUG, READ_ONCE, operation
-from swapmodel.mm.config import LATENCY_LIMIT, SWAPFILE_CLUSTER
+from swapmodel.mm.config import LATENCY_LIMIT, SWAP_INFOS, SWAPFILE_CLUSTER
 from swapmodel.mm.swapops import swp_offset
 from swapmodel.subpages import ANOTHER, ASKED, alike, counts, fewer, numbers, stranger
 from swapmodel.trace import record
@@ -293,6 +293,23 @@ def test_the_nearest_miss_is_carried_over():
     assert verdict.stopped_at.startswith("swapoff waits in synchronize_rcu() for process")
     assert verdict.stopped_at == f"swapoff {verdict.recorder.waits(1)}"
     assert any(change.name == "swap_map[127]" for step in verdict.recorder.steps for change in step.changes)
+
+
+def folio_swapped(folio):
+    """Goes wrong on folios of 3 pages, hence on the few of 6, and not on 6."""
+    nr_pages = yield READ_ONCE(folio.nr_pages)
+    if nr_pages & 1:
+        yield BUG("an odd number of pages")
+    entry = yield READ_ONCE(folio.swap)
+    swapped = yield from swap_page_trans_huge_swapped(SWAP_INFOS[0], entry)
+    return swapped
+
+
+def test_the_nearest_miss_is_that_of_the_system_that_was_searched():
+    how = {"processes": 1, "pages": 6, "fix": {"folio_swapped": folio_swapped}}
+    few, every = check("thread", **how), check("thread", subpages=False, **how)
+    assert (few.verdict, few.stopped_at) == (every.verdict, every.stopped_at)
+    assert few.verdict == "holds" and len(few.recorder.steps) == len(every.recorder.steps)
 
 
 def test_what_the_large_one_does_not_do_is_not_carried_over():
