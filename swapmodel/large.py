@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from . import fixes
 from .carry import carry_over
 from .explore import Budget, Outcome
 from .how import How, search
 from .kernel import Kernel, Replacements
 from .program import System
 from .scenarios import Parameters, Scenario
-from .subpages import alike, counts, fewer, stranger
-from .trace import record
+from .subpages import alike, fewer, stranger
+from .trace import Recorder, record
+from .versions import KERNELS
 
 REDUCTION = "sub-pages"
 MOST_COMPACT = 4  # processes: beside them and swapoff, compact states have room for one more thread, that of subpages.py
@@ -33,6 +35,8 @@ class Large(NamedTuple):
     def search(self, system: System, how: How, budget: Budget, shortest: str) -> tuple[Outcome, str, System] | None:
         """What was found, how, and in which system. None where only a search of `system`, the large one, can tell: where a
         sub-page that nobody maps is treated like no other, or what goes wrong with few pages does not in the same way here."""
+        if not known(self.kernel, self.fix):
+            return self._carried(system, how, budget, shortest, 0)
         many = alike(self.scenario, self.kernel, self.few, self.fix)
         outcome, how_searched = search(many, how, budget, "any", hunt=False)
         if outcome.verdict == "violated":
@@ -41,6 +45,11 @@ class Large(NamedTuple):
             return None
         outcome.reductions += (REDUCTION,)
         return outcome, _also(how_searched, self._stands()), many
+
+    def nearest(self, system: System, recorder: Recorder | None, said: str) -> tuple[Recorder | None, str]:
+        """The nearest miss with few pages, and what is said of it, as one of `system`."""
+        carried = carry_over(recorder.steps, system) if recorder is not None else None
+        return (carried, said) if carried is not None else (None, f"with {self.few.pages} pages: {said}")
 
     def _stands(self) -> str:
         mapped = min(self.given.processes, self.given.pages)
@@ -63,11 +72,17 @@ class Large(NamedTuple):
         return outcome, _also(how_searched, f"found with {self.few.pages} pages and carried over, so not the shortest"), small
 
 
-def large(scenario: Scenario, kernel: Kernel, fix: Replacements | None, given: Parameters, how: How) -> Large | None:
+def large(scenario: Scenario, given: Parameters, kernel: Kernel, fix: Replacements | None, how: How) -> Large | None:
     """The scenario as one that can be searched through fewer sub-pages; None if it is not large, or not to be searched so."""
     crowded = how.compact and given.processes > MOST_COMPACT
-    few = fewer(scenario, given) if not crowded and how.collapses and not counts({**kernel.replaces, **(fix or {})}) else None
+    few = fewer(scenario, given) if how.collapses and not crowded else None
     return Large(scenario, kernel, fix, given, few) if few is not None else None
+
+
+def known(kernel: Kernel, fix: Replacements | None) -> bool:
+    """Are these functions ours? Of them the tests have shown that few sub-pages stand for many. A reader's may tell a large
+    folio from a small one in many ways: by a size, by how often a loop goes round, by what swapoff does in between."""
+    return kernel is KERNELS.get(kernel.name) and (not fix or any(dict(fix) == dict(f.replaces) for f in fixes.FIXES.values()))
 
 
 def _also(*told: str) -> str:

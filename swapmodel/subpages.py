@@ -10,18 +10,13 @@ Whether there is another like the one that was looked at is answered by a thread
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any
 
-from . import machine
-from .kernel import Kernel, Replacements, base, names_in
-from .lint import is_operation
+from .kernel import Kernel, Replacements, base
 from .machine import BLOCKED, WRITE_ONCE, Address, Cpu, Operation, Struct, operation, word, xchg
-from .mm import config
 from .mm.swapfile.swapoff import swapoff
 from .mm.swapops import xa_slot
-from .program import Program, Step, System, plain_file
+from .program import Program, Step, System
 from .scenarios import Parameters, Scenario, assemble
 
 if TYPE_CHECKING:
@@ -82,10 +77,13 @@ def another_like_it():  # type: ignore[no-untyped-def]
 
 
 def fewer(scenario: Scenario, parameters: Parameters) -> Parameters | None:
-    """The same scenario with two sub-pages that nobody maps, or some more so that a folio of 2^n pages stays one; None where it
-    has no more, or no large folio."""
-    mapped, pages = min(parameters.processes, parameters.pages), parameters.pages
-    enough = mapped + STAND_IN if pages & pages - 1 else 1 << (mapped + STAND_IN - 1).bit_length()
+    """The same scenario with two sub-pages that nobody maps, or some more so that a folio has 2^n pages if the large one has
+    and has not if that has not; None where it has no more, or no large folio."""
+    enough, pages = min(parameters.processes, parameters.pages) + STAND_IN, parameters.pages
+    if not pages & pages - 1:
+        enough = 1 << (enough - 1).bit_length()
+    elif not enough & enough - 1:
+        enough += 1
     return parameters._replace(pages=enough) if scenario.huge and enough < pages else None
 
 
@@ -118,39 +116,8 @@ def _slots(few: Parameters) -> range:
 # ---- does it stand for the large one? ------------------------------------------------------------------------------------
 
 
-def counts(replaced: Replacements) -> bool:
-    """Has one of these functions, but for those of our kernels, a number? Then it may tell a large folio from a small one. An
-    operation of the reader's own may do anything."""
-    return any(_own_operation(f) if is_operation(f) else _own(f) and numbers(f) for f in replaced.values())
-
-
-def _own_operation(function: Any) -> bool:
-    return function not in vars(machine).values()
-
-
-def _own(function: Any) -> bool:
-    return isinstance(function, FunctionType) and not plain_file(function.__code__.co_filename).startswith(KERNEL_CODE)
-
-
-def numbers(function: Any) -> set[Any]:
-    """The numbers above 1 that a function has, in its text, as defaults or from around it; and the sizes that it names."""
-    cells = (cell.cell_contents for cell in function.__closure__ or ())
-    found = {*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values(), *cells, *constants(function.__code__)}
-    return {n for n in found if type(n) is int and n > 1} | SIZES & names_in(function.__code__)
-
-
-def constants(code: CodeType) -> Iterator[Any]:
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from constants(constant)
-        else:
-            yield from constant if isinstance(constant, tuple) else (constant,)
-
-
-SIZES = {name for name, value in vars(config).items() if type(value) is int} - {"SWAPFILE_CLUSTER"}
-KERNEL_CODE = "mm/", "versions/"
-
 # What the argument knows of: by which functions of the kernels, and operations, the words of these sub-pages are touched.
+KERNEL_CODE = "mm/", "versions/"
 LOCKED = {
     ("any_slot_swapped", "READ_ONCE"),
     ("any_slot_of_folio_swapped", "READ_ONCE"),

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from .carry import carry_over
 from .coverage import coverage
 from .explore import Budget, Outcome, Space, fewest_steps, fewest_switches, no_collection
 from .fixes import Fix, functions_of_fix
@@ -115,9 +114,11 @@ def check(
     device; and how to search (see how.py): `reduce`, `releases`, `persistent`, `sleep`, `compact`, `engine` as in explore();
     `checkpoint`, a file that the search is written to now and then, and goes on from; `switches`, only what needs at most so
     many context switches; `random`, so many random executions, from `seed`. These two never say `holds`, and what they find
-    need not be the shortest. Few sub-pages of a large folio stand for many that nobody maps, unless `subpages=False`; the
-    verdict says so where they do. May raise KernelError (a function the machine can't run) or ValueError (an argument that
-    can't be, or arguments that contradict)."""
+    need not be the shortest. Few sub-pages of a large folio stand for many that nobody maps, on our kernels and with our fixes,
+    unless `subpages=False`; the verdict says so where they do.
+
+    May raise KernelError (a function the machine can't run) or ValueError (an argument that can't be, or arguments that
+    contradict)."""
     _demand_known(more)
     parameters = Parameters(**{name: value for name, value in more.items() if name in Parameters._fields})
     how = How(**{name: value for name, value in more.items() if name in How._fields})
@@ -135,7 +136,7 @@ def check(
     verdict.functions = functions
     system = scene.system(chosen, given, functions)
     hunt = not functions and recorded(verdict) == "violated"
-    many = large(scene, chosen, functions, given, how)
+    many = large(scene, given, chosen, functions, how)
     progress = Progress(f"{scene.name} on {chosen.name}")
     try:
         limits = budget or Budget(MOST_STATES[how.engine], None, MAX_BYTES, progress)
@@ -171,8 +172,8 @@ def _show(verdict: Verdict, system: System, many: Large | None, tick: Callable[[
             verdict.recorder, verdict.stopped_at = nearest_miss(many.small() if many else system, tick)
         except KeyboardInterrupt:
             verdict.stopped_at = "the search for the nearest miss was interrupted"
-        if many and verdict.recorder:
-            verdict.recorder = carry_over(verdict.recorder.steps, system)
+        if many is not None:
+            verdict.recorder, verdict.stopped_at = many.nearest(system, verdict.recorder, verdict.stopped_at)
 
 
 def _demand_known(more: Mapping[str, Any]) -> None:

@@ -6,16 +6,17 @@ import re
 import jsonschema
 import pytest
 
-from swapmodel import FIXES, KERNELS, SCENARIOS, Budget, Parameters, check, compare, load
+from swapmodel import FIXES, KERNELS, SCENARIOS, Budget, Kernel, Parameters, check, compare, load
 from swapmodel.carry import carry_over
 from swapmodel.explore import explore
 from swapmodel.explore.budget import Outcome
 from swapmodel.explore.search import Search
 from swapmodel.explore.space import BITS, Space
-from swapmodel.machine import BUG, READ_ONCE, operation
-from swapmodel.mm.config import LATENCY_LIMIT, SWAP_INFOS, SWAPFILE_CLUSTER
-from swapmodel.mm.swapops import swp_offset
-from swapmodel.subpages import ANOTHER, ASKED, alike, counts, fewer, numbers, stranger
+from swapmodel.large import known
+from swapmodel.machine import BUG, READ_ONCE
+from swapmodel.mm.config import SWAP_INFOS, SWAPFILE_CLUSTER
+from swapmodel.mm.swapfile.reclaim import swap_page_trans_huge_swapped
+from swapmodel.subpages import ANOTHER, ASKED, alike, fewer, stranger
 from swapmodel.trace import record
 from tests.test_command import SCHEMA, refused, run
 
@@ -125,8 +126,8 @@ def test_the_same_can_be_reached_in_single_steps(name, kernel, given):
 
 def test_two_processes_reach_nothing_that_few_do_not_stand_for():
     """In moves, of which swapoff's are cut where it asks: so there are more."""
-    few, many, small = both("thread-madvise", given=Parameters(2, 5))
-    one, other = Projection(few, small.pages, 2, True), Projection(many, 5, 2, True)
+    few, many, small = both("thread-madvise", given=Parameters(2, 6))
+    one, other = Projection(few, small.pages, 2, True), Projection(many, 6, 2, True)
     assert set(other.reached()) <= set(one.reached())
 
 
@@ -178,58 +179,55 @@ def any_slot_swapped(map, offset):
     return False
 
 
-def swap_page_trans_huge_swapped(si, entry):
-    """Goes wrong on large folios only."""
-    if SWAPFILE_CLUSTER > 6:
+def folio_free_swap(folio):
+    """Goes wrong on folios of more than 7 pages. It has no number that can be seen."""
+    nr_pages = yield READ_ONCE(folio.nr_pages)
+    if nr_pages & ~7:
         yield BUG("too large")
-    byte = yield READ_ONCE(si.swap_map[swp_offset(entry)])
-    return bool(byte)
+    return False
+
+
+def swap_address_space(entry):
+    """Goes wrong at once, whoever asks."""
+    yield BUG("nobody may ask")
 
 
 def test_who_does_something_else_with_them_is_a_stranger():
     few, _, _ = both("thread", fix={"any_slot_swapped": any_slot_swapped})
     explore(few)
     assert stranger(few).stack[-1].function == "any_slot_swapped"
-    large = {"processes": 1, "pages": 8, "nearest": False, "fix": {"any_slot_swapped": any_slot_swapped}}
-    assert str(check("thread", **large)) == str(check("thread", subpages=False, **large))
 
 
-def test_a_fix_with_a_number_of_its_own_is_asked_of_the_large_folio():
-    assert counts({"swap_page_trans_huge_swapped": swap_page_trans_huge_swapped})
-    assert not any(counts(fix.replaces) for fix in FIXES.values()) and not any(counts(k.replaces) for k in KERNELS.values())
-    found = check("thread", processes=1, pages=8, fix=swap_page_trans_huge_swapped)
-    assert found.outcome.violation.kind == "kernel BUG" and "sub-pages" not in found.outcome.reductions
+def test_what_holds_with_a_function_of_the_readers_own_holds_with_the_large_folio():
+    assert all(known(kernel, None) for kernel in KERNELS.values())
+    assert all(known(KERNELS["v6.8"], dict(fix.replaces)) for fix in FIXES.values())
+    assert not known(KERNELS["v6.8"], {"folio_free_swap": folio_free_swap})
+    assert not known(Kernel("v6.8", "", {"folio_free_swap": folio_free_swap}), None)
+    large = {"processes": 1, "pages": 8, "nearest": False, "fix": folio_free_swap}
+    found = check("thread", **large)
+    assert (found.outcome.violation.kind, found.shortest) == ("kernel BUG", "steps")
+    assert str(found) == str(check("thread", subpages=False, **large))
+    with_few = check("thread", processes=1, pages=64, nearest=False, fix=swap_address_space)
+    assert with_few.outcome.violation.kind == "kernel BUG" and "carried over" in with_few.searched
 
 
-def numbered(n=3, *, m=1):
-    yield n, m
+def test_nobody_waits_for_the_rcu_sections_of_swapoff():
+    """It passes schedule points in the scan of a large folio that it does not pass in that of a small one."""
+    for name in LARGE:
+        for kernel in KERNELS.values():
+            system = SCENARIOS[name].system(kernel, Parameters(1, 4, "none"))
+            assert len(system.programs) - 1 not in system.memory.watched
+        for fix in FIXES.values():
+            system = SCENARIOS[name].system(KERNELS["v6.8"], Parameters(1, 4, "none"), fix.replaces)
+            assert len(system.programs) - 1 not in system.memory.watched
 
 
-def sized():
-    yield LATENCY_LIMIT
-
-
-def around(n):
-    def inner():
-        yield n
-
-    return inner
-
-
-@pytest.mark.parametrize(
-    "function", [numbered, sized, around(7), lambda: (1, (yield), [9]), lambda: (yield (1, 5)), lambda: lambda: 4]
-)
-def test_a_number_is_found_wherever_it_stands(function):
-    assert counts({"f": function}) and numbers(function)
-    assert not numbers(around(1))
-
-
-def test_an_operation_of_the_readers_own_may_do_anything():
-    @operation()
-    def peek(cpu, p):
-        return cpu.load(p)
-
-    assert counts({"READ_ONCE": peek}) and not counts({"READ_ONCE": READ_ONCE})
+def test_a_folio_of_which_there_is_none_stays_one():
+    """v6.10 works out the order of a folio, and 6 pages have none."""
+    assert [fewer(SCENARIOS["thread"], Parameters(2, n)) for n in (4, 5)] == [None, None]
+    assert [fewer(SCENARIOS["thread"], Parameters(2, n)).pages for n in (6, 7, 8, 512)] == [5, 5, 4, 4]
+    few, many, _ = both("thread", "v6.10", Parameters(2, 6))
+    assert answer(few) == answer(many) == ("violated", "kernel BUG")
 
 
 @pytest.mark.parametrize("how", [{"reduce": False}, {"subpages": False}, {"switches": 1}, {"random": 9}])
