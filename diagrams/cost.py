@@ -28,6 +28,7 @@ MARKS = (  # around a point, 7 across
     "m-3 -3h6v6h-6z",
     "m0 -4l4 7h-8z",
     "m0 -4.5l4 4.5l-4 4.5l-4 -4.5z",
+    "m0 4l4 -7h-8z",
 )
 CROSS = "m-5 -5l10 10m-10 0l10 -10"
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 340, 250, 52, 14, 34, 54
@@ -66,7 +67,7 @@ def picture(table: str) -> str:
     notes, costs = read_costs(table)
     checkers = list(dict.fromkeys(cost.checker for cost in costs))
     rows = [(scenario, quantity) for scenario in SCENARIOS for quantity in (SECONDS, STATES)]
-    top = 24 * (len(checkers) // 3 + 1) + 16
+    top = 24 * (-(-len(checkers) // 3) + 1) + 16
     height = top + HEIGHT * len(rows)
     description = (
         "Logarithmic scales. On the left processes become more (as many as pages in the first scenario, with four pages in the "
@@ -153,16 +154,13 @@ def line(points: list[tuple[float, float]], stopped: list[tuple[float, float]], 
 
 
 def legend(checkers: list[str]) -> str:
-    """Three columns of names, each with its line; the cross last."""
+    """Three columns of names, each with its line; the cross last, below them."""
     parts = []
-    for i, name in enumerate([*checkers, "came to a limit"]):
+    for i, name in enumerate(checkers):
         x, y = 20 + 222 * (i % 3), 20 + 24 * (i // 3)
-        if i < len(checkers):
-            parts.append(line([(x, y), (x + 20, y), (x + 40, y)], [], i))
-        else:
-            parts.append(f'<path class="cross" d="M{x + 20} {y}{CROSS}"/>')
-        parts.append(text(x + 48, y + 4, name, "start"))
-    return "\n".join(parts)
+        parts += [line([(x, y), (x + 20, y), (x + 40, y)], [], i), text(x + 48, y + 4, name, "start")]
+    y = 20 + 24 * -(-len(checkers) // 3)
+    return "\n".join([*parts, f'<path class="cross" d="M40 {y}{CROSS}"/>', text(68, y + 4, "came to a limit", "start")])
 
 
 def text(x: float, y: float, words: str, anchor: str, more: str = "") -> str:
