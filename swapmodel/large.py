@@ -32,9 +32,10 @@ class Large(NamedTuple):
         """The scenario with few sub-pages, each of which is one."""
         return self.scenario.system(self.kernel, self.few, self.fix)
 
-    def search(self, system: System, how: How, budget: Budget, shortest: str) -> tuple[Outcome, str, System] | None:
-        """What was found, how, and in which system. None where only a search of `system`, the large one, can tell: where a
-        sub-page that nobody maps is treated like no other, or what goes wrong with few pages does not in the same way here."""
+    def search(self, system: System, how: How, budget: Budget, shortest: str) -> tuple[Outcome, str, System] | str:
+        """What was found, how, and in which system. A remark where only a search of `system`, the large one, can tell: where a
+        function is not ours, a sub-page that nobody maps is treated like no other, or what goes wrong with few pages does not
+        in the same way here."""
         if not known(self.kernel, self.fix):
             return self._carried(system, how, budget, shortest, 0)
         many = alike(self.scenario, self.kernel, self.few, self.fix)
@@ -42,9 +43,9 @@ class Large(NamedTuple):
         if outcome.verdict == "violated":
             return self._carried(system, how, budget, shortest, outcome.seconds)
         if outcome.verdict == "holds" and stranger(many) is not None:
-            return None
+            return ""
         outcome.reductions += (REDUCTION,)
-        return outcome, _also(how_searched, self._stands()), many
+        return outcome, also(how_searched, self._stands()), many
 
     def nearest(self, system: System, recorder: Recorder | None, said: str) -> tuple[Recorder | None, str]:
         """The nearest miss with few pages, and what is said of it, as one of `system`."""
@@ -57,19 +58,21 @@ class Large(NamedTuple):
 
     def _carried(
         self, system: System, how: How, budget: Budget, shortest: str, seconds: float
-    ) -> tuple[Outcome, str, System] | None:
+    ) -> tuple[Outcome, str, System] | str:
         """The shortest counterexample with few pages, carried over. `seconds` it took to learn that there is one."""
         small = self.small()
         outcome, how_searched = search(small, how, budget, shortest, hunt=True)
-        if outcome.violation is None:  # interrupted, or out of budget; or only few that stand for many can do it
-            return (outcome, _also(how_searched, f"with {self.few.pages} pages"), small) if outcome.reason else None
+        if outcome.verdict == "holds":  # which says nothing of the large one
+            return f"with {self.few.pages} pages it holds"
+        if outcome.violation is None:  # interrupted, or out of budget
+            return outcome, also(how_searched, f"with {self.few.pages} pages"), small
         carried = carry_over(record(small, outcome.schedule).steps, system)
         if carried is None or carried.violation is None or carried.violation.kind != outcome.violation.kind:
-            return None
+            return ""
         outcome.schedule, outcome.violation = [step.thread for step in carried.steps], carried.violation
         outcome.reductions += (REDUCTION,)
         outcome.seconds += seconds
-        return outcome, _also(how_searched, f"found with {self.few.pages} pages and carried over, so not the shortest"), small
+        return outcome, also(how_searched, f"found with {self.few.pages} pages and carried over, so not the shortest"), small
 
 
 def large(scenario: Scenario, given: Parameters, kernel: Kernel, fix: Replacements | None, how: How) -> Large | None:
@@ -85,5 +88,5 @@ def known(kernel: Kernel, fix: Replacements | None) -> bool:
     return kernel is KERNELS.get(kernel.name) and (not fix or any(dict(fix) == dict(f.replaces) for f in fixes.FIXES.values()))
 
 
-def _also(*told: str) -> str:
+def also(*told: str) -> str:
     return "; ".join(filter(None, told))

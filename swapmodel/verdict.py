@@ -14,7 +14,7 @@ from .explore import Budget, Outcome, Space, fewest_steps, fewest_switches, no_c
 from .fixes import Fix, functions_of_fix
 from .how import How, search
 from .kernel import Kernel, Replacements, demand_kernel_function, source_hash
-from .large import Large, large
+from .large import Large, also, large
 from .lockorder import Inversion, inversions, lock_edges
 from .machine import Violation
 from .names import UnknownName, look_up_or_take, nearest, quoted
@@ -152,9 +152,11 @@ def check(
 
 def _search(verdict: Verdict, system: System, many: Large | None, how: How, budget: Budget, hunt: bool) -> System:
     """Gives the verdict what was found. Returns the system that was explored: the one asked for, or one with few sub-pages."""
-    found = many.search(system, how, budget, verdict.shortest) if many is not None else None
-    if found is None:
+    found = many.search(system, how, budget, verdict.shortest) if many is not None else ""
+    if isinstance(found, str):
         verdict.outcome, verdict.searched = search(system, how, budget, verdict.shortest, hunt)
+        if verdict.verdict == "unfinished":
+            verdict.searched = also(verdict.searched, found)
         return system
     verdict.outcome, verdict.searched, explored = found
     if verdict.verdict == "violated":
