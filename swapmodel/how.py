@@ -121,4 +121,9 @@ def told(outcome: Outcome, more: str) -> str:
     """The reductions, where they are not those of every search, and what else there is to say."""
     used = outcome.reductions
     reductions = f"reductions {', '.join(used)}" if used else "single steps, unreduced"
-    return "; ".join(filter(None, ("" if used == AS_ALWAYS else reductions, more)))
+    return also("" if used == AS_ALWAYS else reductions, more)
+
+
+def also(*said: str) -> str:
+    """What there is to say, one after the other."""
+    return "; ".join(filter(None, said))

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from . import fixes
 from .carry import carry_over
 from .explore import Budget, Outcome
-from .how import How, search
+from .how import How, also, search
 from .kernel import Kernel, Replacements
 from .program import System
 from .scenarios import Parameters, Scenario
@@ -86,7 +86,3 @@ def known(kernel: Kernel, fix: Replacements | None) -> bool:
     """Are these functions ours? Of them the tests have shown that few sub-pages stand for many. A reader's may tell a large
     folio from a small one in many ways: by a size, by how often a loop goes round, by what swapoff does in between."""
     return kernel is KERNELS.get(kernel.name) and (not fix or any(dict(fix) == dict(f.replaces) for f in fixes.FIXES.values()))
-
-
-def also(*told: str) -> str:
-    return "; ".join(filter(None, told))

@@ -12,9 +12,9 @@ from typing import Any
 from .coverage import coverage
 from .explore import Budget, Outcome, Space, fewest_steps, fewest_switches, no_collection
 from .fixes import Fix, functions_of_fix
-from .how import How, search
+from .how import How, also, search
 from .kernel import Kernel, Replacements, demand_kernel_function, source_hash
-from .large import Large, also, large
+from .large import Large, large
 from .lockorder import Inversion, inversions, lock_edges
 from .machine import Violation
 from .names import UnknownName, look_up_or_take, nearest, quoted

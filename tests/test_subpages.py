@@ -12,19 +12,18 @@ from swapmodel.explore import explore
 from swapmodel.explore.budget import Outcome
 from swapmodel.explore.search import Search
 from swapmodel.explore.space import BITS, Space
+from swapmodel.fixes import load_fix
 from swapmodel.large import known
 from swapmodel.machine import BUG, READ_ONCE
 from swapmodel.mm.config import SWAP_INFOS, SWAPFILE_CLUSTER
-from swapmodel.mm.swapfile.entries import __swap_entry_free
-from swapmodel.mm.swapfile.lookup import get_swap_device, put_swap_device
-from swapmodel.mm.swapfile.reclaim import __try_to_reclaim_swap, swap_page_trans_huge_swapped
-from swapmodel.mm.swapops import SWAP_HAS_CACHE, TTRS_UNMAPPED, swp_offset
+from swapmodel.mm.swapfile.reclaim import swap_page_trans_huge_swapped
 from swapmodel.review.cell import Cell
 from swapmodel.review.cell import run as cell_result
 from swapmodel.review.comparison import Comparison
 from swapmodel.subpages import ANOTHER, ASKED, alike, fewer, stranger
 from swapmodel.trace import record
 from tests.test_command import SCHEMA, refused, run
+from tests.test_own_fix import GOOD
 
 LARGE = [name for name, scenario in SCENARIOS.items() if scenario.huge]
 SIZES = re.compile(
@@ -217,20 +216,10 @@ def test_what_holds_with_a_function_of_the_readers_own_holds_with_the_large_foli
     assert with_few.outcome.violation.kind == "kernel BUG" and "carried over" in with_few.searched
 
 
-def free_swap_and_cache(entry):
-    """A reader's own."""
-    si = yield from get_swap_device(entry)
-    if not si:
-        return False
-    count = yield from __swap_entry_free(si, entry)
-    if count == SWAP_HAS_CACHE:
-        yield from __try_to_reclaim_swap(si, swp_offset(entry), TTRS_UNMAPPED)
-    yield from put_swap_device(si)
-    return True
-
-
-def test_what_holds_with_few_is_told_where_the_large_one_is_out_of_reach():
-    asked = {"fix": free_swap_and_cache, "processes": 1, "pages": 512, "budget": Budget(max_states=7_000)}
+def test_what_holds_with_few_is_told_where_the_large_one_is_out_of_reach(tmp_path):
+    file = tmp_path / "own.py"
+    file.write_text(GOOD)
+    asked = {"fix": load_fix(str(file)), "processes": 1, "pages": 512, "budget": Budget(max_states=7_000)}
     verdict = check("thread", **asked)
     assert verdict.verdict == "unfinished" and verdict.searched == "with 4 pages it holds"
     verdict = check("thread", **{**asked, "pages": 8, "budget": None})
